@@ -1,0 +1,238 @@
+"""Every error that a caller may meet, sorted by what the caller does next (DESIGN 3.16).
+
+An error carries a fixed code for programs, a sentence in English and one in Chinese that say
+what happened and to which days or orders, and the command to run next. Values that come from
+a source (card secrets, passwords, row contents) never become part of an error.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import ClassVar
+
+
+class Exit(IntEnum):
+    """Process exit codes; the highest alarm wins: 20 > 11 > 10 > 3."""
+
+    DONE = 0
+    BUG = 1
+    FIX_REQUEST = 2
+    REJECTS = 3
+    TRY_LATER = 10
+    FORBIDDEN = 11
+    ALARM = 20
+    INTERRUPTED = 130
+
+
+class ArchiverError(Exception):
+    """What all our errors share. Subclasses fill in the class attributes.
+
+    Templates are `str.format` strings over the keyword arguments given when raising, which
+    must be harmless: names, keys, days, counts.
+    """
+
+    exit: ClassVar[Exit] = Exit.BUG
+    code: ClassVar[str] = "bug"
+    en: ClassVar[str] = "{detail}"
+    zh: ClassVar[str] = "{detail}"
+    next: ClassVar[str] = ""
+
+    def __init__(self, **params: object) -> None:
+        """Keep the facts; the sentence is made in the reader's language."""
+        self.params: Mapping[str, object] = params
+        super().__init__(self.text("en"))
+
+    def text(self, language: str) -> str:
+        """Return the sentence in `zh` or `en`."""
+        return (self.zh if language == "zh" else self.en).format(**self.params)
+
+    @property
+    def next_command(self) -> str:
+        """The command to run next, or an empty string."""
+        return self.next.format(**self.params)
+
+
+# --- 2: fix the request or the configuration -------------------------------------------------
+
+
+class ConfigurationError(ArchiverError):
+    """The configuration, a mapping or a request cannot be used as it is."""
+
+    exit = Exit.FIX_REQUEST
+    code = "configuration"
+    en = "Configuration: {detail}"
+    zh = "配置有误:{detail}"
+    next = "archiver init --help"
+
+
+class MappingError(ConfigurationError):
+    """A mapping does not fit itself or the source's columns."""
+
+    code = "mapping"
+    en = "Mapping of source {source}: {detail}"
+    zh = "数据源 {source} 的映射有误:{detail}"
+    next = "archiver source check --source {source}"
+
+
+class SourceAccessError(ArchiverError):
+    """The source refuses us: wrong password, unknown database, missing right."""
+
+    exit = Exit.FIX_REQUEST
+    code = "source-access"
+    en = "Source {source} refuses access: {detail}"
+    zh = "数据源 {source} 拒绝访问:{detail}"
+    next = "archiver source check --source {source}"
+
+
+class NotInitialisedError(ArchiverError):
+    """There is no archive at this place, or this host does not know it."""
+
+    exit = Exit.FIX_REQUEST
+    code = "not-initialised"
+    en = "No archive here: {detail}"
+    zh = "此处没有档案库:{detail}"
+    next = "archiver init"
+
+
+class AlreadyInitialisedError(ArchiverError):
+    """`init` met an archive or key files that it must not replace."""
+
+    exit = Exit.FIX_REQUEST
+    code = "already-initialised"
+    en = "Already initialised, nothing was changed: {detail}"
+    zh = "已初始化,未作任何更改:{detail}"
+    next = "archiver status"
+
+
+class KeyUnavailableError(ArchiverError):
+    """A private key that this command needs is not on this host or cannot be opened."""
+
+    exit = Exit.FIX_REQUEST
+    code = "key-unavailable"
+    en = "The {key} key cannot be used: {detail}"
+    zh = "无法使用{key}密钥:{detail}"
+    next = "archiver status"
+
+
+# --- 10: try again later ----------------------------------------------------------------------
+
+
+class SourceUnavailableError(ArchiverError):
+    """The source is down, slow or died half-way."""
+
+    exit = Exit.TRY_LATER
+    code = "source-unavailable"
+    en = "Source {source} did not answer: {detail}"
+    zh = "数据源 {source} 没有响应:{detail}"
+    next = "archiver nightly"
+
+
+class StoreError(ArchiverError):
+    """Nothing is known about what the store did; calling again is safe."""
+
+    exit = Exit.TRY_LATER
+    code = "store-unavailable"
+    en = "The store did not do it ({key}): {detail}"
+    zh = "存储未完成操作({key}):{detail}"
+    next = "archiver nightly"
+
+
+class ObjectMissingError(StoreError):
+    """No object with this key and version."""
+
+    code = "object-missing"
+    en = "The store has no {key}: {detail}"
+    zh = "存储中没有 {key}:{detail}"
+    next = "archiver status"
+
+
+class AlreadyStoredError(StoreError):
+    """The key exists with other bytes, which are untouched."""
+
+    code = "already-stored"
+    en = "{key} exists already with other content"
+    zh = "{key} 已存在且内容不同"
+
+
+class AnotherRunError(ArchiverError):
+    """Another run holds the archive or took the manifest's number."""
+
+    exit = Exit.TRY_LATER
+    code = "another-run"
+    en = "Another run is working on this archive: {detail}"
+    zh = "另一个任务正在处理此档案库:{detail}"
+    next = "archiver status"
+
+
+class LocalDiskError(ArchiverError):
+    """The local disk is full or cannot be written."""
+
+    exit = Exit.TRY_LATER
+    code = "local-disk"
+    en = "The local disk cannot be written: {detail}"
+    zh = "本地磁盘无法写入:{detail}"
+    next = "archiver nightly"
+
+
+# --- 11: the rules forbid it --------------------------------------------------------------------
+
+
+class LockedError(ArchiverError):
+    """The retention lock refuses this, as it must."""
+
+    exit = Exit.FORBIDDEN
+    code = "locked"
+    en = "{key} is locked until {until}"
+    zh = "{key} 已锁定至 {until}"
+
+
+class RetentionRefusedError(ArchiverError):
+    """A lock that cannot be undone would be too long or too short."""
+
+    exit = Exit.FORBIDDEN
+    code = "retention-refused"
+    en = "Refused to lock: {detail}"
+    zh = "拒绝锁定:{detail}"
+    next = "archiver source check"
+
+
+# --- 20: raise the alarm ------------------------------------------------------------------------
+
+
+class LockNotHonouredError(ArchiverError):
+    """The server took the bytes but not the lock, or the bucket cannot lock."""
+
+    exit = Exit.ALARM
+    code = "lock-not-honoured"
+    en = "The store does not honour the lock on {key}: {detail}"
+    zh = "存储未按要求锁定 {key}:{detail}"
+    next = "archiver status"
+
+
+class ClockError(ArchiverError):
+    """Our clock and the store's differ by more than five minutes."""
+
+    exit = Exit.ALARM
+    code = "clock"
+    en = "This host's clock and the store's differ by {seconds} s"
+    zh = "本机时钟与存储时钟相差 {seconds} 秒"
+    next = "timedatectl status"
+
+
+class TamperedError(ArchiverError):
+    """Bytes do not match what was signed, or a document does not verify."""
+
+    exit = Exit.ALARM
+    code = "tampered"
+    en = "{key} does not verify: {detail}"
+    zh = "{key} 校验未通过:{detail}"
+    next = "archiver status"
+
+
+class ReadBackError(ArchiverError):
+    """What was read back from the store is not what was sealed; no manifest names it."""
+
+    exit = Exit.ALARM
+    code = "read-back"
+    en = "{key} read back differs from what was sealed: {detail}"
+    zh = "{key} 回读内容与封存内容不一致:{detail}"
+    next = "archiver nightly"

@@ -1,0 +1,48 @@
+"""All object keys below the store's prefix, in one place (FORMAT.md 2).
+
+Pure. Data objects have random names; whoever names them passes the name in.
+"""
+
+import re
+from datetime import date
+from typing import Final
+
+ARCHIVE: Final = "archive.json"
+MANIFESTS: Final = "manifests/"
+SIGNERS: Final = "signers/"
+COHORTS: Final = "cohorts/"
+
+_MANIFEST_KEY: Final = re.compile(r"manifests/(\d{8})\.json")
+
+
+def signer_key(number: int) -> str:
+    """Return the key of the certificate of signer `number`."""
+    return f"{SIGNERS}{number:04d}.json"
+
+
+def cohort_key(cohort: str) -> str:
+    """Return the key of a cohort's document; `cohort` is `<class>-<YYYY-MM>`."""
+    return f"{COHORTS}{cohort}.json"
+
+
+def manifest_key(number: int) -> str:
+    """Return the key of manifest `number`, counted from 1."""
+    return f"{MANIFESTS}{number:08d}.json"
+
+
+def manifest_number(key: str) -> int | None:
+    """Return the number in a manifest's key, or None for any other key."""
+    match = _MANIFEST_KEY.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def data_key(kind: str, source: str, day: date, name: str) -> str:
+    """Return the key of a data object.
+
+    Args:
+        kind: `orders`, `rejects`, `segments` or `known`.
+        source: The source's name.
+        day: The day under which it is sealed.
+        name: 128 random bits, hexadecimal: a guess must not meet an existing object.
+    """
+    return f"{kind}/{source}/{day:%Y/%m/%d}/{name}.parquet"

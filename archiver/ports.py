@@ -1,0 +1,136 @@
+"""The protocols through which the core meets the world: store, clock, progress.
+
+Pure declarations. Implementations live in `stores`, `sources` and `wiring`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import BinaryIO, Protocol
+
+
+class Clock(Protocol):
+    """Where `now` comes from."""
+
+    def now(self) -> datetime:
+        """Return the current instant, aware, UTC."""
+
+
+class Progress(Protocol):
+    """Something that shows long work to a person, or to nobody."""
+
+    def start(self, label: str, total: int | None = None) -> None:
+        """Begin a stretch of work of `total` units, unknown if None."""
+
+    def advance(self, units: int = 1) -> None:
+        """Count `units` more as done."""
+
+    def finish(self) -> None:
+        """End the stretch."""
+
+
+class LockMode(StrEnum):
+    """How an object version is protected."""
+
+    COMPLIANCE = "COMPLIANCE"
+    ADVISORY = "ADVISORY"
+    """Retention metadata that root can override: a `dir:` store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """One version of one object, its lock as read back from the store."""
+
+    key: str
+    version_id: str
+    size_bytes: int
+    sha256: str
+    mode: LockMode
+    retain_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionEntry:
+    """One line of a version listing. A delete marker has no size."""
+
+    key: str
+    version_id: str
+    is_latest: bool
+    is_delete_marker: bool
+    size_bytes: int
+    written_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """What the store says about itself."""
+
+    description: str
+    worm: bool
+    """A lock that even the store's administrator cannot lift."""
+    versioning: bool
+    object_lock: bool
+    server_time: datetime | None
+    """The store's clock as seen now; None where the store is this host."""
+
+
+class ObjectStore(Protocol):
+    """Write-once storage that refuses deletion before a given date.
+
+    Keys are relative to the store's prefix. Every implementation passes
+    `tests/store_contract.py`.
+    """
+
+    def put(self, key: str, body: BinaryIO, *, retain_until: datetime) -> StoredObject:
+        """Store `body` durably and locked, or store nothing.
+
+        `body` is a seekable binary file, read from its start. The write is conditional on
+        the key having no object. The lock is read back before this returns: a server that
+        drops lock headers is an error, not a warning. Calling again with the same bytes
+        returns what is stored, whoever stored it.
+
+        Raises:
+            AlreadyStoredError: `key` exists with other bytes. It is untouched.
+            LockNotHonouredError: The server accepted the bytes but not the lock.
+            StoreError: Nothing is known; calling again is safe.
+        """
+
+    def head(self, key: str, version_id: str) -> StoredObject:
+        """Return the version as it is now, lock included.
+
+        Raises:
+            ObjectMissingError: There is no such version.
+            StoreError: The store did not answer.
+        """
+
+    def get(
+        self, key: str, version_id: str | None = None, *, start: int = 0, length: int | None = None
+    ) -> bytes:
+        """Return bytes of a version, or of the latest one, from `start`.
+
+        Raises:
+            ObjectMissingError: There is no such version, or a delete marker hides it.
+            StoreError: The store did not answer.
+        """
+
+    def list_versions(self, prefix: str) -> Iterator[VersionEntry]:
+        """Yield every version and delete marker below `prefix`.
+
+        Ordered by key, then newest first.
+        """
+
+    def delete_version(self, key: str, version_id: str) -> None:
+        """Destroy one version for good.
+
+        Raises:
+            LockedError: Its retention has not ended.
+            ObjectMissingError: There is no such version.
+        """
+
+    def settings(self) -> StoreSettings:
+        """Return what the store says about itself now.
+
+        Raises:
+            StoreError: The store did not answer or refuses us.
+        """
