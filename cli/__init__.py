@@ -1,0 +1,1 @@
+"""The command line: options in, one use case, a report out."""
