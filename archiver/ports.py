@@ -3,11 +3,13 @@
 Pure declarations. Implementations live in `stores`, `sources` and `wiring`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import BinaryIO, Protocol
+
+import pyarrow as pa
 
 
 class Clock(Protocol):
@@ -133,4 +135,54 @@ class ObjectStore(Protocol):
 
         Raises:
             StoreError: The store did not answer or refuses us.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Half-open span of instants, `start` <= t < `end`, both aware."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawPage:
+    """Rows as a source gave them, before mapping.
+
+    Every column is `large_binary`: the value's text in UTF-8 (or whatever bytes the source
+    really holds), null for NULL. Nothing is parsed yet, so one bad row cannot hide a page.
+    """
+
+    rows: pa.Table
+    children: Mapping[str, pa.Table]
+    """Child rows of exactly these rows, by the order field they fill."""
+
+
+class Source(Protocol):
+    """A shop's orders, only ever read."""
+
+    @property
+    def name(self) -> str:
+        """The source's name in the configuration."""
+
+    def pages(
+        self, ended: Window, changed: Window | None = None, *, limit: int | None = None
+    ) -> Iterator[RawPage]:
+        """Yield archivable rows in key order, in pages of bounded size.
+
+        A superset: every row in a state that is archived (or unknown to the mapping) whose
+        end time may lie in `ended` or whose change time may lie in `changed`, and every such
+        row whose times are NULL, zero or absurd; the caller filters exactly after mapping.
+
+        Raises:
+            SourceUnavailableError: It is down, slow or died half-way.
+            SourceAccessError: Wrong password, unknown database or table, missing right.
+            MappingError: A column of the mapping does not exist.
+        """
+
+    def days(self, ended: Window) -> Mapping[date, int]:
+        """Return how many archivable rows end on which day, roughly, by the source's calendar.
+
+        Used to size work and to find the oldest day. Rows with absurd times are left out.
         """
