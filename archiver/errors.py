@@ -113,6 +113,16 @@ class KeyUnavailableError(ArchiverError):
     next = "archiver status"
 
 
+class StoreAccessError(ArchiverError):
+    """The store refuses us: wrong credentials, no such bucket, missing right."""
+
+    exit = Exit.FIX_REQUEST
+    code = "store-access"
+    en = "The store refuses access: {detail}"
+    zh = "存储拒绝访问:{detail}"
+    next = "archiver status"
+
+
 # --- 10: try again later ----------------------------------------------------------------------
 
 

@@ -1,0 +1,262 @@
+"""Objects in a folder: the embedded default, honest about what it cannot do.
+
+A key is a folder; a version is one read-only file in it, named by version id, end of
+retention and SHA-256: `manifests/00000001.json/<version>_<until>_<sha256>`. The bytes are
+the object's own, so any Parquet reader and `sha256sum` work on it, and a version appears
+with its retention in a single rename. Nothing is ever half visible.
+
+Retention is refused by this class and by nothing else: whoever owns the files can delete
+them. Hence `worm: False` and the mode ADVISORY.
+
+Relies on `durable_files` and on the clock given. There are no delete markers here.
+"""
+
+import errno
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from archiver.errors import (
+    AlreadyStoredError,
+    LocalDiskError,
+    LockedError,
+    ObjectMissingError,
+    StoreAccessError,
+)
+from archiver.ports import Clock, LockMode, StoredObject, StoreSettings, VersionEntry
+from archiver.stores.durable_files import draft, exclusive, make_folder, sha256_of, sync_folder
+from archiver.stores.preconditions import (
+    iso,
+    require_future,
+    require_key,
+    require_lock_covers,
+    whole_second,
+)
+
+# Keys never have a component that begins with a dot, so these two are out of their reach.
+_DRAFTS: Final = ".drafts"
+_LOCK: Final = ".lock"
+
+_VERSION_FILE: Final = re.compile(
+    r"(?P<version>(?P<written>\d{8}T\d{12}Z)-[0-9a-f]{16})"
+    r"_(?P<until>\d{8}T\d{6}Z)_(?P<sha256>[0-9a-f]{64})"
+)
+_WRITTEN: Final = "%Y%m%dT%H%M%S%fZ"
+_UNTIL: Final = "%Y%m%dT%H%M%SZ"
+
+_NOT_OURS: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
+)
+"""What waiting does not cure: rights, a read-only mount, a file where the folder should be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Version:
+    """A version file, read from its name."""
+
+    path: Path
+    version_id: str
+    written_at: datetime
+    retain_until: datetime
+    sha256: str
+
+
+class DirectoryStore:
+    """Object versions as files below `root`, which the first put creates.
+
+    Any number of threads and processes of one host may use it at once.
+    """
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        self._root = root.absolute()
+        self._clock = clock
+
+    def put(self, key: str, body: BinaryIO, *, retain_until: datetime) -> StoredObject:
+        """Store `body` durably with its retention, or store nothing; see `ObjectStore`.
+
+        Raises:
+            LocalDiskError: The disk is full or broken. Nothing is visible.
+        """
+        require_key(key)
+        until = whole_second(retain_until)
+        require_future(until, self._clock.now())
+        with _disk_errors(self._root):
+            if existing := self._versions(key):
+                return _settle(key, existing[0], sha256_of(body), until)
+            with draft(self._root / _DRAFTS, body) as (path, sha256), self._alone():
+                # The look above only saved a copy: from here on nobody else can come first.
+                if existing := self._versions(key):
+                    return _settle(key, existing[0], sha256, until)
+                version_id = self._publish(key, path, sha256, until)
+            return _stored(key, self._find(key, version_id))
+
+    def head(self, key: str, version_id: str) -> StoredObject:
+        """Return the version as it is now: its size is the file's, its lock the name's."""
+        require_key(key)
+        with _disk_errors(self._root):
+            return _stored(key, self._find(key, version_id))
+
+    def get(
+        self, key: str, version_id: str | None = None, *, start: int = 0, length: int | None = None
+    ) -> bytes:
+        """Return bytes of a version, or of the latest one, from `start`."""
+        require_key(key)
+        with _disk_errors(self._root):
+            version = self._find(key, version_id)
+            try:
+                with version.path.open("rb") as file:
+                    file.seek(start)
+                    return file.read(-1 if length is None else length)
+            except FileNotFoundError as error:
+                raise ObjectMissingError(key=key, detail="deleted just now") from error
+
+    def list_versions(self, prefix: str) -> Iterator[VersionEntry]:
+        """Yield every version below `prefix`, in S3's order of keys, then newest first."""
+        folder, _, start = prefix.rpartition("/")
+        if folder:
+            require_key(folder)
+        with _disk_errors(self._root):
+            yield from self._walk(folder, start)
+
+    def delete_version(self, key: str, version_id: str) -> None:
+        """Destroy one version for good, and the folders that it leaves empty."""
+        require_key(key)
+        with _disk_errors(self._root):
+            self._find(key, version_id)  # a store that does not exist must not be made
+            with self._alone():
+                version = self._find(key, version_id)
+                if version.retain_until > self._clock.now():
+                    raise LockedError(key=key, until=iso(version.retain_until))
+                version.path.unlink()
+                sync_folder(version.path.parent)
+                self._remove_empty(version.path.parent)
+
+    def settings(self) -> StoreSettings:
+        """Return what a folder can promise: versions, but no lock."""
+        return StoreSettings(
+            description=f"dir:{self._root}",
+            worm=False,
+            versioning=True,
+            object_lock=False,
+            server_time=None,
+        )
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Be the only one who changes the folders."""
+        return exclusive(self._root / _LOCK)
+
+    def _publish(self, key: str, path: Path, sha256: str, until: datetime) -> str:
+        version_id = f"{self._clock.now().astimezone(UTC):{_WRITTEN}}-{secrets.token_hex(8)}"
+        folder = self._root / key
+        make_folder(folder)
+        path.rename(folder / f"{version_id}_{until.astimezone(UTC):{_UNTIL}}_{sha256}")
+        sync_folder(folder)
+        return version_id
+
+    def _find(self, key: str, version_id: str | None) -> _Version:
+        for version in self._versions(key):
+            if version_id in {None, version.version_id}:
+                return version
+        raise ObjectMissingError(key=key, detail=f"no version {version_id or 'at all'}")
+
+    def _versions(self, key: str) -> list[_Version]:
+        return _scan(self._root / key)[0]
+
+    def _walk(self, folder: str, start: str) -> Iterator[VersionEntry]:
+        """Yield what is below `folder`, among its entries those that begin with `start`."""
+        _, names = _scan(self._root / folder)
+        names = [name for name in names if name.startswith(start)]
+        # S3 orders whole keys by their bytes: `a-b` stands between `a` and `a/b`.
+        for name in sorted([*names, *(f"{name}/" for name in names)], key=str.encode):
+            key = f"{folder}/{name}" if folder else name
+            if name.endswith("/"):
+                yield from self._walk(key[:-1], "")
+                continue
+            for position, version in enumerate(self._versions(key)):
+                with suppress(FileNotFoundError):  # deleted just now
+                    yield VersionEntry(
+                        key=key,
+                        version_id=version.version_id,
+                        is_latest=position == 0,
+                        is_delete_marker=False,
+                        size_bytes=version.path.stat().st_size,
+                        written_at=version.written_at,
+                    )
+
+    def _remove_empty(self, folder: Path) -> None:
+        while folder != self._root:
+            try:
+                folder.rmdir()
+            except OSError:  # not empty
+                return
+            folder = folder.parent
+
+
+def _scan(folder: Path) -> tuple[list[_Version], list[str]]:
+    """Return a folder's versions, newest first, and the names of its folders.
+
+    Anything else (leftovers, a person's notes) is ignored.
+    """
+    versions, names = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if not entry.name.startswith("."):
+                        names.append(entry.name)
+                elif match := _VERSION_FILE.fullmatch(entry.name):
+                    with suppress(ValueError):  # digits that are no date
+                        versions.append(_parsed(Path(entry.path), match))
+    except (FileNotFoundError, NotADirectoryError):
+        return [], []
+    return sorted(versions, key=lambda version: version.version_id, reverse=True), names
+
+
+def _parsed(path: Path, match: re.Match[str]) -> _Version:
+    return _Version(
+        path=path,
+        version_id=match["version"],
+        written_at=datetime.strptime(match["written"], _WRITTEN).replace(tzinfo=UTC),
+        retain_until=datetime.strptime(match["until"], _UNTIL).replace(tzinfo=UTC),
+        sha256=match["sha256"],
+    )
+
+
+def _stored(key: str, version: _Version) -> StoredObject:
+    try:
+        size_bytes = version.path.stat().st_size
+    except FileNotFoundError as error:
+        raise ObjectMissingError(key=key, detail="deleted just now") from error
+    return StoredObject(
+        key=key,
+        version_id=version.version_id,
+        size_bytes=size_bytes,
+        sha256=version.sha256,
+        mode=LockMode.ADVISORY,
+        retain_until=version.retain_until,
+    )
+
+
+def _settle(key: str, existing: _Version, sha256: str, until: datetime) -> StoredObject:
+    """Answer a put whose key exists. The bytes decide, not the name they were given."""
+    with existing.path.open("rb") as file:
+        if sha256_of(file) != sha256:
+            raise AlreadyStoredError(key=key)
+    return require_lock_covers(_stored(key, existing), until)
+
+
+@contextmanager
+def _disk_errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        detail = f"{root}: {error.strerror or type(error).__name__}"
+        if error.errno in _NOT_OURS:
+            raise StoreAccessError(detail=detail) from error
+        raise LocalDiskError(detail=detail) from error
