@@ -1,0 +1,125 @@
+"""What every test may ask for: real servers, started once a run, and a place of its own in each.
+
+A test that asks for a server may talk to 127.0.0.1; every other test has no network. A missing
+server fails its tests under `CI=true` and skips them, saying why, elsewhere.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.servers import mariadb as mariadb_server
+from tests.servers import postgres as postgres_server
+from tests.servers import seaweedfs as seaweedfs_server
+from tests.servers.mariadb import MariaDB, ShopDatabase
+from tests.servers.postgres import Postgres, PostgresDatabase
+from tests.servers.proxy import S3Proxy
+from tests.servers.seaweedfs import S3Bucket, SeaweedFS
+from tests.servers.shared import ServerMissingError
+
+T = TypeVar("T")
+SERVERS = {"mariadb", "postgres", "seaweedfs"}
+
+# Two cores are shared: no deadline, for no test is about time.
+settings.register_profile("test", deadline=None, print_blob=True)
+settings.register_profile("ci", settings.get_profile("test"), derandomize=True)
+settings.register_profile(
+    "soak",
+    settings.get_profile("test"),
+    max_examples=int(os.environ.get("SOAK_EXAMPLES", "500")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") == "true" else "test")
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests that use a server talk to this machine, and to nothing else."""
+    for item in items:
+        if SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)
+            item.add_marker(pytest.mark.allow_hosts(["127.0.0.1"]))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_configuration_of_this_machine() -> Iterator[None]:
+    """Keep AWS configuration and credentials of whoever runs the tests out of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run share, and no other run."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def _enter(stack: ExitStack, server: AbstractContextManager[T]) -> T:
+    try:
+        return stack.enter_context(server)
+    except ServerMissingError as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def mariadb(run_folder: Path) -> Iterator[MariaDB]:
+    """The run's MariaDB."""
+    with ExitStack() as stack:
+        yield _enter(stack, mariadb_server.running(run_folder))
+
+
+@pytest.fixture
+def shop_database(mariadb: MariaDB) -> Iterator[ShopDatabase]:
+    """An empty MariaDB database of this test."""
+    database = mariadb.new_database()
+    yield database
+    mariadb.drop(database)
+
+
+@pytest.fixture(scope="session")
+def postgres(run_folder: Path) -> Iterator[Postgres]:
+    """The run's PostgreSQL."""
+    with ExitStack() as stack:
+        yield _enter(stack, postgres_server.running(run_folder))
+
+
+@pytest.fixture
+def postgres_database(postgres: Postgres) -> Iterator[PostgresDatabase]:
+    """An empty PostgreSQL database of this test."""
+    database = postgres.new_database()
+    yield database
+    postgres.drop(database)
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(run_folder: Path) -> Iterator[SeaweedFS]:
+    """The run's S3 server."""
+    with ExitStack() as stack:
+        yield _enter(stack, seaweedfs_server.running(run_folder))
+
+
+@pytest.fixture
+def s3_bucket(seaweedfs: SeaweedFS) -> S3Bucket:
+    """An empty bucket of this test, with Object Lock. What is locked in it cannot be removed."""
+    return seaweedfs.new_bucket()
+
+
+@pytest.fixture
+def s3_proxy(s3_bucket: S3Bucket) -> Iterator[S3Proxy]:
+    """A proxy that can be told to lie; `s3_proxy.bucket` is `s3_bucket` reached through it."""
+    with S3Proxy(s3_bucket) as proxy:
+        yield proxy
