@@ -139,9 +139,7 @@ class MemoryStore:
         with self._alone:
             return self._append(key, None, None).version_id
 
-    def overwrite(
-        self, key: str, content: bytes, *, retain_until: datetime | None = None
-    ) -> str:
+    def overwrite(self, key: str, content: bytes, *, retain_until: datetime | None = None) -> str:
         """Put a newer version above the others, unlocked unless dated; return its id."""
         with self._alone:
             return self._append(key, content, retain_until).version_id
