@@ -1,0 +1,171 @@
+"""Keyed tokens and digests: what lets the archive recognise a value without keeping it.
+
+Responsible for FORMAT.md 6: AES-CMAC (RFC 4493) with a 256-bit key, computed across all rows
+at once, and the keyed BLAKE2b digest of a row's content. Pure; keys are arguments. Refuses
+nothing: any bytes have a token.
+"""
+
+import hashlib
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
+
+BLOCK: Final = 16
+LONG: Final = 240
+"""Longer messages are replaced by their SHA-256 first, so that one long card secret does not
+make the matrix of all rows wide. The type byte in front keeps the two apart."""
+
+_SHORT_TYPE: Final = b"\x00"
+_HASHED_TYPE: Final = b"\x01"
+
+Bytes2D = NDArray[np.uint8]
+
+
+def derive_key(secret: bytes, purpose: str) -> bytes:
+    """Return the 32-byte key of one purpose (HKDF-SHA-256, RFC 5869)."""
+    return HKDF(SHA256(), 32, salt=None, info=b"archiver/v1/" + purpose.encode()).derive(secret)
+
+
+def tokens(key: bytes, values: pa.Array) -> Bytes2D:
+    """Return one 16-byte token per value.
+
+    Args:
+        key: 32 bytes.
+        values: Binary or text array without nulls.
+
+    Returns:
+        Shape (rows, 16), unsigned bytes.
+    """
+    offsets, content = _binary_buffers(values)
+    lengths = np.diff(offsets)
+    out = np.empty((len(values), BLOCK), np.uint8)
+    short = lengths <= LONG
+    if short.all():
+        return _cmac(key, _messages(offsets, content))
+    rows = np.flatnonzero(~short)
+    view = memoryview(content)
+    hashed = [
+        _HASHED_TYPE + hashlib.sha256(view[offsets[row] : offsets[row + 1]]).digest()
+        for row in rows.tolist()
+    ]
+    out[rows] = _cmac(key, _padded(hashed))
+    rows = np.flatnonzero(short)
+    if len(rows):
+        kept = values.filter(pa.array(short))
+        out[rows] = _cmac(key, _messages(*_binary_buffers(kept)))
+    return out
+
+
+def digests(key: bytes, values: pa.Array) -> Bytes2D:
+    """Return one 16-byte keyed digest (BLAKE2b, RFC 7693) per value, for content of any length.
+
+    Args:
+        key: 32 bytes.
+        values: Binary array without nulls.
+
+    Returns:
+        Shape (rows, 16), unsigned bytes.
+    """
+    offsets, content = _binary_buffers(values)
+    view = memoryview(content)
+    bounds = offsets.tolist()
+    blake2b = hashlib.blake2b
+    joined = b"".join(
+        [
+            blake2b(view[start:end], key=key, digest_size=BLOCK).digest()
+            for start, end in zip(bounds, bounds[1:], strict=False)
+        ]
+    )
+    return np.frombuffer(joined, np.uint8).reshape(-1, BLOCK)
+
+
+def token_array(rows: Bytes2D) -> pa.Array:
+    """Return tokens as an Arrow array of 16-byte values."""
+    return pa.Array.from_buffers(
+        pa.binary(BLOCK), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows))]
+    )
+
+
+def first_64_bits(rows: Bytes2D) -> NDArray[np.uint64]:
+    """Return the first eight bytes of each token as big-endian numbers."""
+    return np.ascontiguousarray(rows[:, :8]).view(">u8").ravel().astype(np.uint64)
+
+
+def _binary_buffers(values: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return offsets (absolute, rows + 1) and content of a binary or text array."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if values.null_count:
+        message = "null has no token"
+        raise ValueError(message)
+    large = pa.types.is_large_binary(values.type) or pa.types.is_large_string(values.type)
+    buffers = values.buffers()
+    width = np.int64 if large else np.int32
+    offsets = np.frombuffer(buffers[1], width) if buffers[1] else np.zeros(1, width)
+    offsets = offsets[values.offset : values.offset + len(values) + 1].astype(np.int64)
+    content = np.frombuffer(buffers[2] or b"", np.uint8)
+    return offsets, content
+
+
+def _messages(
+    offsets: NDArray[np.int64], content: NDArray[np.uint8]
+) -> tuple[Bytes2D, NDArray[np.int64]]:
+    """Lay out short values, each behind its type byte, in rows of whole blocks."""
+    lengths = np.diff(offsets)
+    width = int(lengths.max(initial=0)) + 1
+    matrix = np.zeros((len(lengths), -(-width // BLOCK) * BLOCK), np.uint8)
+    if len(content):
+        column = np.arange(width - 1)
+        inside = column < lengths[:, None]
+        positions = np.minimum(offsets[:-1, None] + column, len(content) - 1)
+        matrix[:, 1:width] = np.where(inside, content[positions], 0)
+    return matrix, lengths + 1
+
+
+def _padded(values: list[bytes]) -> tuple[Bytes2D, NDArray[np.int64]]:
+    width = -(-max(map(len, values)) // BLOCK) * BLOCK
+    joined = b"".join(value.ljust(width, b"\x00") for value in values)
+    matrix = np.frombuffer(joined, np.uint8).reshape(-1, width).copy()
+    return matrix, np.array([len(value) for value in values], np.int64)
+
+
+def _cmac(key: bytes, messages: tuple[Bytes2D, NDArray[np.int64]]) -> Bytes2D:
+    """AES-CMAC of each row's first `length` bytes; the rest of the row is zero."""
+    matrix, lengths = messages
+    rows = np.arange(len(matrix))
+    complete, padded = _subkeys(key)
+    blocks = np.maximum(-(-lengths // BLOCK), 1)
+    partial = lengths < blocks * BLOCK
+    matrix[rows[partial], lengths[partial]] = 0x80
+    last = (blocks - 1)[:, None] * BLOCK + np.arange(BLOCK)
+    matrix[rows[:, None], last] ^= np.where(partial[:, None], padded, complete)
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305  CMAC's core
+    state = np.zeros((len(matrix), BLOCK), np.uint8)
+    for position in range(int(blocks.max(initial=0))):
+        active = blocks > position
+        block = matrix[active, position * BLOCK : (position + 1) * BLOCK] ^ state[active]
+        encrypted = encryptor.update(np.ascontiguousarray(block).tobytes())
+        state[active] = np.frombuffer(encrypted, np.uint8).reshape(-1, BLOCK)
+    return state
+
+
+def _subkeys(key: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return K1 and K2 of RFC 4493, section 2.3."""
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305  CMAC's core
+    number = int.from_bytes(encryptor.update(bytes(BLOCK)), "big")
+
+    def double(value: int) -> int:
+        shifted = value << 1 & (1 << 128) - 1
+        return shifted ^ 0x87 if value >> 127 else shifted
+
+    first = double(number)
+    second = double(first)
+    return (
+        np.frombuffer(first.to_bytes(BLOCK, "big"), np.uint8),
+        np.frombuffer(second.to_bytes(BLOCK, "big"), np.uint8),
+    )

@@ -1,0 +1,203 @@
+"""The JSON documents of the archive, as values (FORMAT.md 3).
+
+Responsible for shape only: bytes are verified before they are parsed here, and what was
+signed is never serialised again. Imports nothing of ours. Strict, frozen, unknown fields
+refused; a new field is optional, a changed meaning is a new document version.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+
+FORMAT: Final = 1
+
+Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""32 bytes, hexadecimal."""
+Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Money = Annotated[Decimal, Field(max_digits=38, decimal_places=2), PlainSerializer(str)]
+"""A sum, written as a string so that no reader rounds it."""
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        message = "an instant needs its zone"
+        raise ValueError(message)
+    return value
+
+
+Instant = Annotated[datetime, AfterValidator(_aware)]
+
+
+class Document(BaseModel):
+    """What all documents share."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Operator(Document):
+    """Who runs the archive, as registered with the authorities."""
+
+    credit_code: str | None = None
+    """统一社会信用代码."""
+    icp: str | None = None
+    """ICP 备案号."""
+
+
+class RootProtection(Document):
+    """How a root's private half is kept. Nothing here opens it alone."""
+
+    kind: Literal["file", "passphrase", "aws-kms"]
+    sealed: Base64 | None = None
+    """The 96-byte seed, encrypted by the passphrase's key or by AWS KMS."""
+    salt: Base64 | None = None
+    iterations: int | None = None
+    lanes: int | None = None
+    memory_kib: int | None = None
+    key_id: str | None = None
+    """The AWS KMS key or alias."""
+
+
+class Root(Document):
+    """A root: its public half and how its private half is kept."""
+
+    public_key: Base64
+    protection: RootProtection
+
+
+class Archive(Document):
+    """`archive.json`: where trust starts. Signed by the identity key that it names."""
+
+    format: Literal[1] = 1
+    kind: Literal["archive"] = "archive"
+    archive: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    name: str
+    role: Literal["platform", "shop"]
+    legal_basis: str
+    operator: Operator = Operator()
+    timezone: str
+    """The zone whose days cut the orders."""
+    legal_zone: str
+    """The zone whose calendar the retention period is counted in."""
+    created_at: Instant
+    identity_public_key: Hex32
+    roots: dict[Literal["base", "reveal"], Root]
+    token_key: Base64
+    """The night's token key, HPKE-sealed to the base root (FORMAT.md 4)."""
+
+
+class Signer(Document):
+    """`signers/NNNN.json`: a signing key, certified by the identity key."""
+
+    format: Literal[1] = 1
+    kind: Literal["signer"] = "signer"
+    archive: str
+    number: int = Field(ge=1)
+    public_key: Hex32
+    created_at: Instant
+
+
+class CohortKey(Document):
+    """One key pair of a cohort: public half, and its seed sealed to a root."""
+
+    public_key: Base64
+    sealed_seed: Base64
+
+
+class Cohort(Document):
+    """`cohorts/<class>-<YYYY-MM>.json`: what ends its retention in one month."""
+
+    format: Literal[1] = 1
+    kind: Literal["cohort"] = "cohort"
+    archive: str
+    cohort: Annotated[str, StringConstraints(pattern=r"^[a-z]+-\d{4}-\d{2}$")]
+    created_at: Instant
+    keys: dict[Literal["base", "reveal", "index"], CohortKey]
+
+
+class Footer(Document):
+    """The encrypted footer of a Parquet object: it binds all of the object's modules."""
+
+    length: int = Field(ge=1)
+    """Bytes from the footer's start to the end of the object, magic included."""
+    sha256: Hex32
+
+
+class SealedObject(Document):
+    """One object that a manifest names. What it does not name does not count."""
+
+    kind: Literal["orders", "rejects", "segments", "known"]
+    key: str
+    version_id: str
+    size_bytes: int = Field(ge=1)
+    sha256: Hex32
+    retain_until: Instant
+    rows: int = Field(ge=0)
+    cohort: str
+    keys: dict[Literal["base", "reveal", "index"], Base64]
+    """Key-encryption keys, each HPKE-sealed to the cohort's public half of that name."""
+    footer: Footer
+    merkle_root: Hex32 | None = None
+    """Root over the rows' leaf hashes, for orders and rejects."""
+    of: str | None = None
+    """For segments and known entries: the key of the orders object they describe."""
+
+
+class Counts(Document):
+    """`read` is always the sum of all the others but `vanished`."""
+
+    read: int = Field(ge=0)
+    orders: int = Field(ge=0)
+    """Sealed for the first time."""
+    revisions: int = Field(ge=0)
+    unchanged: int = Field(ge=0)
+    duplicates: int = Field(ge=0)
+    rejects: int = Field(ge=0)
+    """Rejected for the first time."""
+    rejected_before: int = Field(ge=0)
+    expired: int = Field(ge=0)
+    vanished: int = Field(default=0, ge=0)
+
+
+class ChannelSum(Document):
+    """Money of one payment channel: what the source's rows say and what was sealed."""
+
+    channel: str
+    currency: str
+    source_orders: int
+    source_amount: Money
+    """Over the day's mapped rows, as read and before anything was sealed."""
+    sealed_orders: int
+    sealed_amount: Money
+    """Over the orders and revisions as read back from the store."""
+    known_orders: int
+    known_amount: Money
+    """Over rows that were not sealed again: unchanged, duplicates, expired."""
+
+
+class Manifest(Document):
+    """`manifests/<%08d>.json`: the signed statement that a day of a source was sealed."""
+
+    format: Literal[1] = 1
+    kind: Literal["manifest"] = "manifest"
+    archive: str
+    number: int = Field(ge=1)
+    previous: Hex32 | None
+    """SHA-256 of the previous manifest's bytes; null for the first."""
+    created_at: Instant
+    source: Name
+    day: date
+    timezone: str
+    mapping: str
+    """Name and version of the mapping."""
+    mapping_digest: Hex32
+    lock: Literal["COMPLIANCE", "ADVISORY"]
+    retention_years: int
+    retention_margin_days: int
+    counts: Counts
+    outcomes: dict[str, int]
+    reject_reasons: dict[str, int]
+    sums: list[ChannelSum]
+    objects: list[SealedObject]
