@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pymysql
@@ -112,7 +113,7 @@ def _find(program: str) -> str:
     return path
 
 
-def plan(folder: Path, *, buffer_pool: str = "128M") -> Launch:
+def plan(folder: Path, *, buffer_pool: str) -> Launch:
     """Write what the server needs into `folder` and say how to start it.
 
     Args:
@@ -183,11 +184,12 @@ def ready(endpoint: Endpoint) -> bool:
 
 
 @contextmanager
-def running(run_folder: Path) -> Iterator[MariaDB]:
-    """Give the run's server.
+def running(run_folder: Path, *, buffer_pool: str = "128M") -> Iterator[MariaDB]:
+    """Give the run's server; `buffer_pool` counts for whoever starts it.
 
     Raises:
         ServerMissingError: MariaDB is not installed.
     """
-    with shared("mariadb", run_folder, plan, ready) as endpoint:
+    start = partial(plan, buffer_pool=buffer_pool)
+    with shared("mariadb", run_folder, start, ready) as endpoint:
         yield MariaDB(port=int(endpoint["port"]))
