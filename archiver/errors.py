@@ -146,6 +146,16 @@ class StoreError(ArchiverError):
     next = "archiver nightly"
 
 
+class KeyServiceError(ArchiverError):
+    """The key service is down or slow; calling again is safe."""
+
+    exit = Exit.TRY_LATER
+    code = "key-service-unavailable"
+    en = "The key service did not answer for the {key} key: {detail}"
+    zh = "密钥服务未能处理{key}密钥:{detail}"
+    next = "archiver status"
+
+
 class ObjectMissingError(StoreError):
     """No object with this key and version."""
 

@@ -1,0 +1,195 @@
+"""Key files: small JSON files with one secret, for their owner's eyes only.
+
+Responsible for the root, identity, signer and token key files (FORMAT.md 4): written once,
+durably, never replaced; read only if they are of the wanted kind and archive.
+
+A file that others can read is refused, not warned about: a warning of a nightly job is read
+by nobody, and the remedy is one command. The rule is PostgreSQL's for its TLS keys: no right
+for others and, unless root owns the file and lends it to our group, none for the group. So
+secrets mounted by systemd or Kubernetes for a service account work.
+"""
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Final, Literal
+
+from archiver.errors import (
+    AlreadyInitialisedError,
+    ConfigurationError,
+    KeyUnavailableError,
+    LocalDiskError,
+)
+from archiver.keyring import SEED_SIZE
+from archiver.roots.specs import RootName
+
+SecretKind = Literal["root", "identity", "signer", "token"]
+
+SECRET_SIZES: Final = {"root": SEED_SIZE, "identity": 32, "signer": 32, "token": 32}
+"""Bytes: an HPKE seed, two Ed25519 seeds (RFC 8032), the secret of HKDF."""
+
+_FIELD: Final = {"root": "seed", "identity": "secret", "signer": "secret", "token": "secret"}
+_FOR_OWNER: Final = 0o600
+_MAX_BYTES: Final = 4096
+_OUR_MISTAKE: Final = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG}
+)
+
+
+def create_secret_file(
+    path: Path, kind: SecretKind, archive: str, secret: bytes, *, role: RootName | None = None
+) -> None:
+    """Write a new key file, mode 0600, durable when this returns.
+
+    Args:
+        path: In an existing folder.
+        kind: What the secret is.
+        archive: The archive's id.
+        secret: Of the size that the kind has.
+        role: Which root, for kind `root`.
+
+    Raises:
+        AlreadyInitialisedError: There is something at `path`. It is untouched.
+        ConfigurationError: The folder is missing or cannot be written.
+        LocalDiskError: The disk refused. Nothing is left.
+    """
+    if len(secret) != SECRET_SIZES[kind]:
+        message = f"a {kind} secret has {SECRET_SIZES[kind]} bytes"
+        raise ValueError(message)
+    fields = {
+        "format": 1,
+        "kind": kind,
+        "role": role,
+        "archive": archive,
+        _FIELD[kind]: secret.hex(),
+    }
+    content = json.dumps({name: value for name, value in fields.items() if value is not None})
+    try:
+        # O_EXCL follows no link either.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(path, flags, _FOR_OWNER)
+    except FileExistsError:
+        raise AlreadyInitialisedError(
+            detail=f"{path} exists and is never replaced; if no archive uses it, move it away"
+        ) from None
+    except OSError as error:
+        raise _creation_error(path, error) from None
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(content + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(path.parent)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise _creation_error(path, error) from None
+
+
+def read_secret_file(
+    path: Path, kind: SecretKind, archive: str, *, role: RootName | None = None
+) -> bytes:
+    """Return the secret in a key file.
+
+    Args:
+        path: The file; symbolic links are followed.
+        kind: What it must be.
+        archive: The archive that it must belong to.
+        role: Which root it must be, for kind `root`.
+
+    Raises:
+        KeyUnavailableError: Missing, readable by others, damaged, or of another kind,
+            archive or role.
+    """
+    name = role or kind
+    content = _read_private(path, name)
+    fields = _fields(content)
+    if fields is None or fields.get("format") != 1:
+        raise KeyUnavailableError(
+            key=name, detail=f"{path} is no key file of this format; restore it from its back-up"
+        )
+    if (fields.get("kind"), fields.get("role")) != (kind, role):
+        found = _label(fields.get("kind"), fields.get("role"))
+        wanted = _label(kind, role)
+        raise KeyUnavailableError(
+            key=name, detail=f"{path} holds {found}, not {wanted}; name the right file in [keys]"
+        )
+    if fields.get("archive") != archive:
+        raise KeyUnavailableError(
+            key=name, detail=f"{path} belongs to another archive, not to {archive}"
+        )
+    secret = _from_hex(fields.get(_FIELD[kind]))
+    if secret is None or len(secret) != SECRET_SIZES[kind]:
+        raise KeyUnavailableError(
+            key=name, detail=f"{path} is damaged; restore it from its back-up"
+        )
+    return secret
+
+
+def may_be_read_by_others(mode: int, owner: int, us: int) -> bool:
+    """Tell whether a key file's mode lets in anybody whom the rule above keeps out."""
+    lent = stat.S_IRGRP if owner == 0 and us != 0 else 0
+    return bool(mode & (stat.S_IRWXG | stat.S_IRWXO) & ~lent)
+
+
+def _read_private(path: Path, name: str) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        reason = os.strerror(error.errno or errno.EIO)
+        raise KeyUnavailableError(
+            key=name, detail=f"{path}: {reason}; put the file there or restore it from its back-up"
+        ) from None
+    with os.fdopen(descriptor, "rb") as file:
+        # Asked of the open file: the name may have been turned to another one meanwhile.
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise KeyUnavailableError(key=name, detail=f"{path} is not a regular file")
+        if may_be_read_by_others(status.st_mode, status.st_uid, os.geteuid()):
+            raise KeyUnavailableError(
+                key=name,
+                detail=f"{path} can be read by other users; find out who did, "
+                f"then: chmod 600 {path}",
+            )
+        return file.read(_MAX_BYTES)
+
+
+# What fails to parse is dropped here, whole: Python's own errors carry the text they met.
+
+
+def _fields(content: bytes) -> dict[str, object] | None:
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _from_hex(text: object) -> bytes | None:
+    try:
+        return bytes.fromhex(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _label(kind: object, role: object) -> str:
+    # Only words that we know are repeated: the file may be anything.
+    if kind not in SECRET_SIZES:
+        return "something else"
+    return f"the {role} root" if role in {"base", "reveal"} else f"the {kind} key"
+
+
+def _creation_error(path: Path, error: OSError) -> ConfigurationError | LocalDiskError:
+    reason = f"{path}: {os.strerror(error.errno or errno.EIO)}"
+    if error.errno in _OUR_MISTAKE:
+        return ConfigurationError(detail=f"{reason}; name a folder that exists and is yours")
+    return LocalDiskError(detail=reason)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
