@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.hpke import (
 )
 
 from archiver.errors import KeyUnavailableError
-from schemas.documents import Cohort, CohortKey, SealedObject
+from schemas.documents import Cohort, CohortKey, Root, SealedObject
 
 KeyName = Literal["base", "reveal", "index"]
 
@@ -99,6 +99,11 @@ def seal(public_key: bytes, secret: bytes, info: bytes) -> bytes:
     return _SUITE.encrypt(secret, public, info)
 
 
+def public_half(root: Root | CohortKey) -> bytes:
+    """Return the raw public half that a document carries."""
+    return base64.b64decode(root.public_key)
+
+
 def binding(purpose: str, *parts: str) -> bytes:
     """Return the HPKE `info` that binds a sealed key to its place."""
     return "\0".join((f"archiver/v1/{purpose}", *parts)).encode()
@@ -139,9 +144,7 @@ def open_cohort_key(cohort: Cohort, name: KeyName, root: KeyPair) -> KeyPair:
 def seal_kek(cohort: Cohort, name: KeyName, kek: bytes, object_key: str) -> str:
     """Return `kek` sealed to a cohort for one object, in base64, as a manifest carries it."""
     info = binding("kek", cohort.archive, name, object_key)
-    return base64.b64encode(
-        seal(base64.b64decode(cohort.keys[name].public_key), kek, info)
-    ).decode()
+    return base64.b64encode(seal(public_half(cohort.keys[name]), kek, info)).decode()
 
 
 def open_kek(cohort: Cohort, name: KeyName, pair: KeyPair, stored: SealedObject) -> bytes:

@@ -188,12 +188,11 @@ def open_file(
         raise TamperedError(key=where, detail=str(error).splitlines()[0]) from None
 
 
-def read_rows(file: pq.ParquetFile, schema: pa.Schema, columns: Sequence[str], where: str) -> pa.Table:
+def read_rows(file: pq.ParquetFile, columns: Sequence[str], where: str) -> pa.Table:
     """Return rows of the given leaves in the order they were sealed.
 
     Args:
         file: From `open_file`.
-        schema: The schema they were sealed with.
         columns: Leaf paths to read; only these are touched.
         where: The object's key, for errors.
 

@@ -1,0 +1,352 @@
+"""An opened archive: its store, its clock, its rules and the keys that this host holds.
+
+Responsible for trust: `archive.json` is compared with the copy that `init` left on this host,
+signers are certified by the identity key that it names, and every other document is
+verified before it is parsed. Refuses to open when one of these does not hold.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import ValidationError
+
+from archiver import dsse, keyring, layout, retention
+from archiver.errors import (
+    AlreadyStoredError,
+    ClockError,
+    KeyUnavailableError,
+    LockNotHonouredError,
+    NotInitialisedError,
+    ObjectMissingError,
+    TamperedError,
+)
+from archiver.ports import Clock, LockMode, ObjectStore, StoredObject, StoreSettings
+from schemas import documents
+
+MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
+EVIDENCE_YEARS: Final = 3
+"""Manifests and signers outlive the longest class by this much: they prove what was kept."""
+ORDERS_CLASS: Final = "orders"
+
+D = TypeVar("D", bound=documents.Document)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the configuration decides."""
+
+    retention: retention.Rule
+    zone: ZoneInfo
+    """Whose days cut the orders."""
+    grace: timedelta
+    """How long after its end a day stays open."""
+    lookback: timedelta
+    max_bytes_per_night: int
+    since: datetime | None = None
+
+    @property
+    def evidence(self) -> retention.Rule:
+        """How long documents without personal data are kept."""
+        return retention.Rule(
+            years=self.retention.years + EVIDENCE_YEARS, margin=self.retention.margin
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightKeys:
+    """What a night holds: a signing key and the token key, no private half of anything."""
+
+    signer_number: int
+    signer: Ed25519PrivateKey = field(repr=False)
+    token_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """An archive that may be worked on."""
+
+    document: documents.Archive
+    store: ObjectStore
+    settings: StoreSettings
+    clock: Clock
+    rules: Rules
+    keys: NightKeys | None
+    """None where this host may look but not seal."""
+    signers: Mapping[int, bytes]
+    """Public keys of certified signers by number."""
+
+    @property
+    def id(self) -> str:
+        """The archive's id, 32 hexadecimal digits."""
+        return self.document.archive
+
+    @property
+    def lock(self) -> LockMode:
+        """What kind of lock the store can give."""
+        return LockMode.COMPLIANCE if self.settings.worm else LockMode.ADVISORY
+
+    def night_keys(self) -> NightKeys:
+        """Return the keys that sealing needs.
+
+        Raises:
+            KeyUnavailableError: This host holds none.
+        """
+        if self.keys is None:
+            raise KeyUnavailableError(key="signer", detail="this host has no signing key")
+        return self.keys
+
+    def evidence_until(self) -> datetime:
+        """Return the retain-until of a document written now."""
+        return retention.retain_until(self.clock.now(), self.rules.evidence)
+
+    def put_document(
+        self, key: str, document: documents.Document, kind: str, *, retain_until: datetime
+    ) -> tuple[StoredObject, bytes]:
+        """Sign a document as this night's signer and store it.
+
+        Returns:
+            What was stored, and its bytes.
+
+        Raises:
+            AlreadyStoredError: The key exists with other bytes.
+        """
+        keys = self.night_keys()
+        content = dsse.sign(
+            document.model_dump_json(by_alias=True).encode(),
+            kind,
+            f"{keys.signer_number:04d}",
+            keys.signer,
+        )
+        return self.store.put(key, io.BytesIO(content), retain_until=retain_until), content
+
+    def cohort(self, cohort: str) -> documents.Cohort:
+        """Return a cohort's document, creating it if it does not exist yet.
+
+        The private halves of a new cohort exist in this call only, before they are sealed to
+        the roots. Of two runs that create it at once, both use the one that was stored.
+        """
+        key = layout.cohort_key(cohort)
+        try:
+            return self.read_cohort(cohort)
+        except ObjectMissingError:
+            roots = {name: keyring.public_half(root) for name, root in self.document.roots.items()}
+            made = keyring.new_cohort(self.id, cohort, roots, self.clock.now())
+            try:
+                self.put_document(key, made, "cohort", retain_until=retention.cohort_end(cohort))
+            except AlreadyStoredError:
+                return self.read_cohort(cohort)
+            return made
+
+    def read_cohort(self, cohort: str) -> documents.Cohort:
+        """Return a cohort's document.
+
+        Raises:
+            ObjectMissingError: There is none.
+            TamperedError: None of its versions verifies, or it is another cohort's.
+        """
+        key = layout.cohort_key(cohort)
+        document = self.read_signed(key, "cohort", documents.Cohort).document
+        if document.archive != self.id or document.cohort != cohort:
+            raise TamperedError(key=key, detail="it belongs to another archive or cohort")
+        return document
+
+    def read_signed(self, key: str, kind: str, model: type[D]) -> "SignedDocument[D]":
+        """Return the earliest version of a document that one of our signers signed.
+
+        Raises:
+            ObjectMissingError: The key has no version.
+            TamperedError: None of the versions verifies.
+        """
+        return earliest_that_verifies(
+            self.store, key, lambda content: self.verify(content, kind, model, key)
+        )
+
+    def verify(self, content: bytes, kind: str, model: type[D], key: str) -> D:
+        """Return the document in an envelope, its signature checked first.
+
+        Raises:
+            TamperedError: Not signed by a certified signer of this archive, or malformed.
+        """
+        claimed = dsse.claimed_key_id(content, where=key)
+        public_key = self.signers.get(int(claimed)) if claimed.isdecimal() else None
+        if public_key is None:
+            raise TamperedError(key=key, detail=f"signer {claimed} is not certified")
+        return parse(dsse.verify(content, kind, public_key, where=key), model, key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedDocument(Generic[D]):
+    """A verified document and where it stands."""
+
+    document: D
+    version_id: str
+    sha256: str
+    """Of the envelope's bytes."""
+
+
+def open_archive(
+    *,
+    anchor: bytes,
+    store: ObjectStore,
+    clock: Clock,
+    rules: Rules,
+    signer: Ed25519PrivateKey | None,
+    token_key: bytes | None,
+) -> Archive:
+    """Open an archive that `init` created.
+
+    Args:
+        anchor: This host's copy of `archive.json`, where trust starts.
+        store: The archive's store.
+        clock: Where `now` comes from.
+        rules: From the configuration.
+        signer: This host's signing key, if it may seal.
+        token_key: The token key, if this host may seal.
+
+    Raises:
+        NotInitialisedError: The store holds no archive.
+        TamperedError: The store's `archive.json` is not the one this host knows.
+        ClockError: This host's clock and the store's differ too much.
+        LockNotHonouredError: The bucket cannot lock, or its versioning is suspended.
+    """
+    document = read_anchor(anchor)
+    settings = store.settings()
+    require_clock(clock, settings)
+    require_lock(settings)
+    _require_same_archive(store, anchor)
+    signers = dict(_certified_signers(store, document))
+    keys = None
+    if signer is not None and token_key is not None:
+        keys = NightKeys(
+            signer_number=_number_of(signer, signers), signer=signer, token_key=token_key
+        )
+    return Archive(
+        document=document,
+        store=store,
+        settings=settings,
+        clock=clock,
+        rules=rules,
+        keys=keys,
+        signers=signers,
+    )
+
+
+def read_anchor(anchor: bytes) -> documents.Archive:
+    """Return the document in this host's `archive.json`.
+
+    It is signed by the key that it names: that shows it is whole. That it is ours is known
+    only because it lies on this host.
+
+    Raises:
+        TamperedError: It is damaged.
+    """
+    try:
+        claimed = json.loads(dsse.unverified_payload(anchor, where=layout.ARCHIVE))
+        public_key = bytes.fromhex(claimed["identity_public_key"])
+    except (ValueError, KeyError, TypeError):
+        raise TamperedError(key=layout.ARCHIVE, detail="not an archive's document") from None
+    payload = dsse.verify(anchor, "archive", public_key, where=layout.ARCHIVE)
+    return parse(payload, documents.Archive, layout.ARCHIVE)
+
+
+def require_clock(clock: Clock, settings: StoreSettings) -> None:
+    """Refuse to work with a clock that would lock wrong dates.
+
+    Raises:
+        ClockError: It differs from the store's by more than five minutes.
+    """
+    if settings.server_time is not None:
+        skew = abs(clock.now() - settings.server_time)
+        if skew > MAX_CLOCK_SKEW:
+            raise ClockError(seconds=round(skew.total_seconds()))
+
+
+def require_lock(settings: StoreSettings) -> None:
+    """Refuse a bucket that takes objects without locking them.
+
+    A store that never claims to lock (`dir:`) is allowed; what it lacks is reported.
+
+    Raises:
+        LockNotHonouredError: Object Lock is off or versioning is suspended.
+    """
+    if not settings.versioning:
+        raise LockNotHonouredError(key=settings.description, detail="versioning is not enabled")
+    if settings.worm and not settings.object_lock:
+        raise LockNotHonouredError(key=settings.description, detail="Object Lock is not enabled")
+
+
+def earliest_that_verifies(
+    store: ObjectStore, key: str, verify: Callable[[bytes], D]
+) -> SignedDocument[D]:
+    """Return the oldest version of `key` that verifies; later ones are findings, not truth.
+
+    Raises:
+        ObjectMissingError: The key has no version.
+        TamperedError: None of the versions verifies.
+    """
+    versions = [v for v in store.list_versions(key) if v.key == key and not v.is_delete_marker]
+    failure: TamperedError | None = None
+    for version in reversed(versions):
+        content = store.get(key, version.version_id)
+        try:
+            document = verify(content)
+        except TamperedError as error:
+            failure = failure or error
+            continue
+        sha256 = hashlib.sha256(content).hexdigest()
+        return SignedDocument(document=document, version_id=version.version_id, sha256=sha256)
+    raise failure or ObjectMissingError(key=key, detail="no version of it")
+
+
+def parse(payload: bytes, model: type[D], key: str) -> D:
+    """Return verified bytes as a value.
+
+    Raises:
+        TamperedError: They are not such a document.
+    """
+    try:
+        return model.model_validate_json(payload)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise TamperedError(key=key, detail=f"{where}: {problem['msg']}") from None
+
+
+def _require_same_archive(store: ObjectStore, anchor: bytes) -> None:
+    versions = [v for v in store.list_versions(layout.ARCHIVE) if not v.is_delete_marker]
+    if not versions:
+        raise NotInitialisedError(detail="the store holds no archive.json")
+    if store.get(layout.ARCHIVE, versions[-1].version_id) != anchor:
+        raise TamperedError(key=layout.ARCHIVE, detail="the store holds another archive's document")
+
+
+def _certified_signers(
+    store: ObjectStore, document: documents.Archive
+) -> Iterator[tuple[int, bytes]]:
+    identity = bytes.fromhex(document.identity_public_key)
+    keys = sorted({v.key for v in store.list_versions(layout.SIGNERS) if not v.is_delete_marker})
+    for key in keys:
+
+        def verify(content: bytes, key: str = key) -> documents.Signer:
+            payload = dsse.verify(content, "signer", identity, where=key)
+            return parse(payload, documents.Signer, key)
+
+        signer = earliest_that_verifies(store, key, verify).document
+        if signer.archive != document.archive or key != layout.signer_key(signer.number):
+            raise TamperedError(key=key, detail="it certifies a signer of another archive")
+        yield signer.number, bytes.fromhex(signer.public_key)
+
+
+def _number_of(signer: Ed25519PrivateKey, signers: Mapping[int, bytes]) -> int:
+    public_key = signer.public_key().public_bytes_raw()
+    for number, certified in signers.items():
+        if certified == public_key:
+            return number
+    raise KeyUnavailableError(key="signer", detail="the identity key has not certified it")

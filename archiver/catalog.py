@@ -1,0 +1,140 @@
+"""The manifests: what has been sealed, in the order in which it counts.
+
+Responsible for reading the chain of numbered manifests and for adding the next one. Relies on
+the store's conditional write: a number is taken once, and that is the fence between two runs.
+Refuses a chain with a gap, with a link that does not fit, or that is shorter than the one
+this host has seen before.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from archiver import layout
+from archiver.archive import Archive, SignedDocument
+from archiver.errors import AlreadyStoredError, AnotherRunError, TamperedError
+from archiver.ports import VersionEntry
+from schemas.documents import Manifest
+
+
+@dataclass(slots=True)
+class Catalog:
+    """The chain as of the last `refresh`.
+
+    `cache` keeps the envelopes that were read, so that a night in its third year does not
+    fetch a thousand of them; what comes from there is verified like what comes from the store.
+    """
+
+    archive: Archive
+    cache: Path
+    entries: list[SignedDocument[Manifest]] = field(default_factory=list)
+
+    def refresh(self) -> None:
+        """Read the manifests that were added since.
+
+        Raises:
+            TamperedError: The chain does not hold.
+            StoreError: The store did not answer.
+        """
+        by_number: dict[int, list[VersionEntry]] = {}
+        for version in self.archive.store.list_versions(layout.MANIFESTS):
+            number = layout.manifest_number(version.key)
+            if number is not None and not version.is_delete_marker:
+                by_number.setdefault(number, []).insert(0, version)
+        if len(by_number) < len(self.entries):
+            raise TamperedError(
+                key=layout.manifest_key(len(self.entries)), detail="it is no longer in the store"
+            )
+        for number in range(len(self.entries) + 1, len(by_number) + 1):
+            key = layout.manifest_key(number)
+            if number not in by_number:
+                raise TamperedError(key=key, detail="it is missing, later ones exist")
+            self.entries.append(self._read(number, by_number[number]))
+
+    def days(self, source: str) -> set[date]:
+        """Return the days of a source that are sealed."""
+        return {entry.document.day for entry in self.entries if entry.document.source == source}
+
+    def since(self, number: int) -> Sequence[SignedDocument[Manifest]]:
+        """Return the entries behind manifest `number`."""
+        return self.entries[number:]
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next manifest takes."""
+        return len(self.entries) + 1
+
+    @property
+    def head(self) -> str | None:
+        """SHA-256 of the last manifest's bytes, None before the first."""
+        return self.entries[-1].sha256 if self.entries else None
+
+    def append(self, manifest: Manifest) -> None:
+        """Add the next manifest. From this call's return on, its objects count.
+
+        Raises:
+            AnotherRunError: Another run took the number. Nothing of ours counts.
+            StoreError: Nothing is known; `refresh` tells whether it counts.
+        """
+        if manifest.number != self.next_number or manifest.previous != self.head:
+            message = "a manifest continues the chain that its run has read"
+            raise ValueError(message)
+        key = layout.manifest_key(manifest.number)
+        try:
+            stored, content = self.archive.put_document(
+                key, manifest, "manifest", retain_until=self.archive.evidence_until()
+            )
+        except AlreadyStoredError:
+            raise AnotherRunError(detail=f"it has written {key}") from None
+        self._remember(manifest.number, stored.version_id, content)
+        self.entries.append(
+            SignedDocument(
+                document=manifest, version_id=stored.version_id, sha256=stored.sha256
+            )
+        )
+
+    def _read(self, number: int, versions: Sequence[VersionEntry]) -> SignedDocument[Manifest]:
+        """Return the earliest version that verifies and continues the chain."""
+        failure: TamperedError | None = None
+        for version in versions:
+            content = self._fetch(number, version)
+            try:
+                manifest = self._verify(number, version.key, content)
+            except TamperedError as error:
+                failure = failure or error
+                continue
+            self._remember(number, version.version_id, content)
+            sha256 = hashlib.sha256(content).hexdigest()
+            return SignedDocument(document=manifest, version_id=version.version_id, sha256=sha256)
+        raise failure or TamperedError(key=layout.manifest_key(number), detail="no version of it")
+
+    def _verify(self, number: int, key: str, content: bytes) -> Manifest:
+        manifest = self.archive.verify(content, "manifest", Manifest, key)
+        if manifest.archive != self.archive.id or manifest.number != number:
+            raise TamperedError(key=key, detail="it belongs to another archive or number")
+        if manifest.previous != self.head:
+            raise TamperedError(key=key, detail="it does not continue the manifest before it")
+        return manifest
+
+    def _fetch(self, number: int, version: VersionEntry) -> bytes:
+        cached = self._cached(number, version.version_id)
+        if cached.is_file() and cached.stat().st_size == version.size_bytes:
+            return cached.read_bytes()
+        return self.archive.store.get(version.key, version.version_id)
+
+    def _remember(self, number: int, version_id: str, content: bytes) -> None:
+        cached = self._cached(number, version_id)
+        if not cached.exists():
+            self.cache.mkdir(parents=True, exist_ok=True)
+            draft = cached.with_suffix(f".{os.getpid()}")
+            draft.write_bytes(content)
+            draft.replace(cached)
+
+    def _cached(self, number: int, version_id: str) -> Path:
+        # Version ids are the store's own; hashed, any of them is a file name.
+        name = hashlib.sha256(version_id.encode()).hexdigest()[:16]
+        return self.cache / f"{number:08d}-{name}.json"
+

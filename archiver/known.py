@@ -1,0 +1,243 @@
+"""Known orders: what a night needs to tell new, changed and sealed orders apart.
+
+Responsible for the local copy of the `known` objects that manifests name: sorted, immutable
+Arrow files behind one pointer file. It holds keyed tokens and digests, no order ids and no
+contents. It can be lost: whatever is missing is fetched from the store again, by the night
+alone, with its token key.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from archiver import partition
+from archiver.archive import Archive
+from archiver.catalog import Catalog
+from archiver.errors import TamperedError
+from archiver.tokens import Bytes2D, derive_key, first_64_bits
+from schemas.documents import SealedObject
+from schemas.orders import KNOWN_V1, leaf_paths
+
+MAX_FILE_ROWS: Final = 4_000_000
+"""Files are merged up to this size, about 230 MB, so that merging stays in bounded memory."""
+
+LEAVES: Final = tuple(leaf_paths(KNOWN_V1))
+_POINTER: Final = "current.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """For each asked token: what is known of it. Rows of unknown tokens mean nothing."""
+
+    found: NDArray[np.bool_]
+    digest: Bytes2D
+    revision: NDArray[np.int32]
+    completed_at: NDArray[np.int64]
+    """Microseconds since 1970 UTC; the first sealed end time."""
+    first_seen_at: NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class KnownOrders:
+    """The known orders up to manifest `through`."""
+
+    archive: Archive
+    folder: Path
+    through: int = 0
+    _files: list["_File"] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, archive: Archive, folder: Path) -> "KnownOrders":
+        """Open the local copy; a damaged one is begun anew."""
+        known = cls(archive, folder)
+        try:
+            pointer = json.loads((folder / _POINTER).read_bytes())
+            if pointer["archive"] == archive.id:
+                known._files = [_File.open(folder / name) for name in pointer["files"]]
+                known.through = int(pointer["through"])
+        except (OSError, ValueError, KeyError, TypeError):  # ArrowInvalid is a ValueError
+            known._files, known.through = [], 0
+        return known
+
+    def catch_up(self, catalog: Catalog) -> None:
+        """Fetch what manifests name and this copy lacks: after a crash, or on a new host.
+
+        Raises:
+            TamperedError: The store's chain is shorter than the one this host has seen.
+        """
+        if self.through >= catalog.next_number:
+            raise TamperedError(
+                key="manifests/",
+                detail=f"the store ends at {catalog.next_number - 1}, "
+                f"this host has seen {self.through}: it was rolled back",
+            )
+        for entry in catalog.since(self.through):
+            named = [o for o in entry.document.objects if o.kind == "known"]
+            self.adopt(entry.document.number, [self._fetch(stored) for stored in named])
+
+    def adopt(self, number: int, tables: Sequence[pa.Table]) -> None:
+        """Add the known entries of manifest `number`, which must be the next one.
+
+        A second call for a number does nothing.
+        """
+        if number <= self.through:
+            return
+        before = list(self._files)
+        for table in tables:
+            self._add(table)
+        self.through = number
+        self._publish()
+        for file in before:
+            if file not in self._files:
+                file.path.unlink(missing_ok=True)
+
+    def match(self, tokens: Bytes2D) -> Match:
+        """Look tokens up; the latest revision of each answers."""
+        rows = len(tokens)
+        match = Match(
+            found=np.zeros(rows, np.bool_),
+            digest=np.zeros((rows, 16), np.uint8),
+            revision=np.zeros(rows, np.int32),
+            completed_at=np.zeros(rows, np.int64),
+            first_seen_at=np.zeros(rows, np.int64),
+        )
+        for file in reversed(self._files):
+            file.match(tokens, match)
+        return match
+
+    def _fetch(self, stored: SealedObject) -> pa.Table:
+        content = self.archive.store.get(stored.key, stored.version_id)
+        file = partition.open_file(
+            content,
+            {"known": known_kek(self.archive.night_keys().token_key, stored.key)},
+            footer_sha256=stored.footer.sha256,
+            where=stored.key,
+        )
+        return partition.read_rows(file, LEAVES, stored.key)
+
+    def _add(self, table: pa.Table) -> None:
+        """Add rows as the newest file, merging smaller ones into it."""
+        while self._files and self._files[-1].rows <= len(table) < MAX_FILE_ROWS:
+            if self._files[-1].rows + len(table) > MAX_FILE_ROWS:
+                break
+            older = self._files.pop()
+            table = _merged(older.table, table)
+        if len(table):
+            name = f"{self.through + 1:08d}-{os.urandom(4).hex()}.arrow"
+            self._files.append(_File.write(self.folder / name, _sorted(table)))
+
+    def _publish(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        pointer = {
+            "archive": self.archive.id,
+            "through": self.through,
+            "files": [file.path.name for file in self._files],
+        }
+        draft = self.folder / f"{_POINTER}.{os.getpid()}"
+        draft.write_text(json.dumps(pointer))
+        draft.replace(self.folder / _POINTER)
+
+
+def known_kek(token_key: bytes, object_key: str) -> bytes:
+    """Return the KEK of a `known` object: derived, so that a night opens it by itself."""
+    return derive_key(token_key, f"known/{object_key}")
+
+
+@dataclass(slots=True, eq=False)
+class _File:
+    """One sorted file, mapped into memory."""
+
+    path: Path
+    table: pa.Table
+    heads: NDArray[np.uint64]
+    """First 64 bits of each token, ascending."""
+    columns: Mapping[str, NDArray[np.generic]]
+
+    @property
+    def rows(self) -> int:
+        return len(self.heads)
+
+    @classmethod
+    def open(cls, path: Path) -> "_File":
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+        return cls(path, table, table["head"].combine_chunks().to_numpy(), _columns(table))
+
+    @classmethod
+    def write(cls, path: Path, table: pa.Table) -> "_File":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table, max_chunksize=max(len(table), 1))
+        return cls.open(path)
+
+    def match(self, tokens: Bytes2D, match: Match) -> None:
+        """Fill in what this file knows of tokens that no newer file has answered."""
+        asked = np.flatnonzero(~match.found)
+        heads = first_64_bits(tokens[asked])
+        positions = np.searchsorted(self.heads, heads)
+        own = self.columns["token"]
+        while len(asked):
+            # Two tokens may share their first 64 bits: walk on while they do.
+            inside = positions < self.rows
+            inside[inside] = self.heads[positions[inside]] == heads[inside]
+            asked, heads, positions = asked[inside], heads[inside], positions[inside]
+            equal = (own[positions] == tokens[asked]).all(axis=1)
+            hit, at = asked[equal], positions[equal]
+            match.found[hit] = True
+            match.digest[hit] = self.columns["digest"][at]
+            match.revision[hit] = self.columns["revision"][at]
+            match.completed_at[hit] = self.columns["completed_at"][at]
+            match.first_seen_at[hit] = self.columns["first_seen_at"][at]
+            asked, heads, positions = asked[~equal], heads[~equal], positions[~equal] + 1
+
+
+def _columns(table: pa.Table) -> dict[str, NDArray[np.generic]]:
+    def fixed(name: str) -> Bytes2D:
+        return _fixed_rows(table[name].combine_chunks())
+
+    def numbers(name: str) -> NDArray[np.int64]:
+        return table[name].combine_chunks().cast(pa.int64()).fill_null(0).to_numpy()
+
+    return {
+        "token": fixed("token"),
+        "digest": fixed("digest"),
+        "revision": table["revision"].combine_chunks().to_numpy(),
+        "completed_at": numbers("completed_at"),
+        "first_seen_at": numbers("first_seen_at"),
+    }
+
+
+def _fixed_rows(array: pa.Array) -> Bytes2D:
+    width = array.type.byte_width
+    raw = np.frombuffer(array.buffers()[1] or b"", np.uint8)
+    return raw[array.offset * width : (array.offset + len(array)) * width].reshape(-1, width)
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    """Order by token; the head column is what lookups search."""
+    if "head" in table.column_names:
+        return table
+    heads = first_64_bits(_fixed_rows(table["token"].combine_chunks()))
+    order = np.argsort(heads, kind="stable")
+    return table.append_column("head", pa.array(heads)).take(pa.array(order)).combine_chunks()
+
+
+def _merged(older: pa.Table, newer: pa.Table) -> pa.Table:
+    """Merge two tables; of a token's entries the newer one stays."""
+    older, newer = _sorted(older), _sorted(newer)
+    both = pa.concat_tables([newer.select(older.column_names), older]).combine_chunks()
+    heads = both["head"].combine_chunks().to_numpy()
+    order = np.argsort(heads, kind="stable")  # newer rows stand before older ones
+    tokens = _fixed_rows(both["token"].combine_chunks())[order]
+    # Equal tokens are neighbours unless another token shares their first 64 bits, in which
+    # case an outdated entry merely stays behind its newer one, where no lookup reaches it.
+    repeated = np.zeros(len(order), np.bool_)
+    repeated[1:] = (tokens[1:] == tokens[:-1]).all(axis=1)
+    return both.take(pa.array(order[~repeated])).combine_chunks()

@@ -1,0 +1,375 @@
+"""Sealing: rows become locked objects that have been read back, or nothing that counts.
+
+Responsible for one partition at a time: data, segment and known entries are written,
+encrypted, PUT under a lock and read back. Nothing here counts until a manifest names it, so
+dying on any line leaves orphans that nobody can read: their keys were in memory only.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from archiver import canonical, keyring, layout, merkle, partition, retention, tokens
+from archiver.archive import Archive
+from archiver.errors import ReadBackError, RetentionRefusedError
+from archiver.known import LEAVES as KNOWN_LEAVES
+from archiver.known import known_kek
+from archiver.partition import EncryptedFile
+from archiver.ports import StoredObject
+from schemas.documents import Cohort, Footer, SealedObject
+from schemas.orders import DELIVERY, KNOWN_V1, ORDER_V1, REJECT_V1, SEGMENT_V1, leaf_paths
+
+MAX_OVERSHOOT_DAYS: Final = 31
+"""A lock that ends later than class and month allow is a mistake that cannot be undone."""
+
+ORDER_ID_KIND: Final = 1
+
+ORDER_LEAVES: Final = leaf_paths(ORDER_V1)
+REJECT_LEAVES: Final = leaf_paths(REJECT_V1)
+SEGMENT_LEAVES: Final = dict.fromkeys(leaf_paths(SEGMENT_V1), "index")
+
+_UNIQUE: Final = frozenset(
+    {
+        "order_id",
+        "secret_commitment",
+        "buyer.contact",
+        "buyer.client_ip",
+        "created_at",
+        "paid_at",
+        "completed_at",
+        "payments.list.element.provider_no",
+        "payments.list.element.aggregator_no",
+        "payments.list.element.merchant_no",
+        "deliveries.list.element.secret",
+        "deliveries.list.element.hint",
+        "deliveries.list.element.card_token",
+        "token",
+        "digest",
+        "row",
+        "row_digest",
+    }
+)
+"""Leaves whose values hardly repeat: without a dictionary they are smaller and faster."""
+
+KeyName = Literal["base", "reveal", "index"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Rows that become one partition."""
+
+    kind: Literal["orders", "rejects"]
+    source: str
+    day: date
+    rows: pa.Table
+    """ORDER_V1 with null card tokens and commitments still to fill in, or REJECT_V1."""
+    known: pa.Table
+    """KNOWN_V1, one row per row."""
+    retain_until: datetime
+    """Of the row that is kept longest."""
+    cohort: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """What a batch became: objects for the manifest, and what was read back from them."""
+
+    day: date
+    objects: Sequence[SealedObject]
+    known: pa.Table
+    paid: Mapping[tuple[str, str], tuple[int, Decimal]]
+    """Orders and amount by (channel, currency), from the bytes read back."""
+
+
+def seal(archive: Archive, batch: Batch) -> Sealed:
+    """Seal a batch: data, segment and known entries, each locked and read back.
+
+    Raises:
+        RetentionRefusedError: The lock would end more than a month late.
+        LockNotHonouredError: The store took bytes without the lock.
+        ReadBackError: The store gave back something else.
+        StoreError: The store did not do it; nothing counts.
+    """
+    _refuse_overlong(archive, batch)
+    cohort = archive.cohort(batch.cohort)
+    if batch.kind == "orders":
+        return _seal_orders(archive, batch, cohort)
+    return _seal_rejects(archive, batch, cohort)
+
+
+def paid_by_channel(orders: pa.Table) -> dict[tuple[str, str], tuple[int, Decimal]]:
+    """Return number and paid amount of orders by (channel, currency).
+
+    The channel is the method of an order's first payment, empty where there is none.
+    """
+    payments = orders["payments"].combine_chunks()
+    first = pc.list_flatten(pc.list_slice(payments, 0, 1, return_fixed_size_list=True))
+    money = orders["money"].combine_chunks()
+    grouped = (
+        pa.table(
+            {
+                "channel": pc.fill_null(pc.struct_field(first, "method"), ""),
+                "currency": pc.fill_null(pc.struct_field(money, "currency"), ""),
+                # 18 digits hold one order; a sum of many needs more.
+                "paid": pc.fill_null(pc.struct_field(money, "paid"), Decimal("0.00")).cast(
+                    pa.decimal128(38, 2)
+                ),
+            }
+        )
+        .group_by(["channel", "currency"])
+        .aggregate([("paid", "count"), ("paid", "sum")])
+    )
+    return {
+        (row["channel"], row["currency"]): (row["paid_count"], row["paid_sum"])
+        for row in grouped.to_pylist()
+    }
+
+
+def normalised_card(secrets: pa.Array) -> pa.Array:
+    """Return card secrets as they are compared: without spaces, hyphens and case."""
+    return pc.utf8_upper(pc.replace_substring_regex(secrets, r"[\s-]+", ""))
+
+
+def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
+    key = _new_key("orders", batch)
+    keks: dict[KeyName, bytes] = {
+        "base": os.urandom(keyring.KEK_SIZE),
+        "reveal": os.urandom(keyring.KEK_SIZE),
+    }
+    card_key = tokens.derive_key(archive.night_keys().token_key, "card")
+    writer = partition.FileWriter(
+        ORDER_V1, keks, ORDER_LEAVES, footer_key="base", plain_encoded=_UNIQUE
+    )
+    leaves: list[bytes] = []
+    written: list[pa.Table] = []
+    for first, rows in _row_groups(batch.rows):
+        filled = _with_card_tokens(rows, card_key)
+        commitments = canonical.secret_commitments(filled, keks["reveal"], first_row=first)
+        filled = _replaced(filled, "secret_commitment", commitments)
+        leaves += canonical.order_leaves(filled, keks["base"], first_row=first)
+        writer.write_row_group(filled)
+        written.append(filled)
+    file = writer.finish()
+    stored = _put(archive, key, file, batch.retain_until)
+    orders = _described(
+        "orders",
+        stored,
+        file,
+        batch,
+        keys={name: keyring.seal_kek(cohort, name, kek, key) for name, kek in keks.items()},
+        merkle_root=merkle.tree_hash(leaves).hex(),
+    )
+    segment = _seal_segment(archive, batch, cohort, orders, file)
+    known = _seal_known(archive, batch, orders)
+    back = _read_back(archive, stored, file, keks, ORDER_LEAVES)
+    _require_equal(back, pa.concat_tables(written), key)
+    return Sealed(
+        day=batch.day,
+        objects=(orders, segment, known),
+        known=batch.known,
+        paid=paid_by_channel(back),
+    )
+
+
+def _seal_rejects(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
+    key = _new_key("rejects", batch)
+    kek = os.urandom(keyring.KEK_SIZE)
+    writer = partition.FileWriter(
+        REJECT_V1, {"reveal": kek}, REJECT_LEAVES, footer_key="reveal", plain_encoded=_UNIQUE
+    )
+    leaves: list[bytes] = []
+    for first, rows in _row_groups(batch.rows):
+        leaves += canonical.reject_leaves(rows, kek, first_row=first)
+        writer.write_row_group(rows)
+    file = writer.finish()
+    stored = _put(archive, key, file, batch.retain_until)
+    rejects = _described(
+        "rejects",
+        stored,
+        file,
+        batch,
+        keys={"reveal": keyring.seal_kek(cohort, "reveal", kek, key)},
+        merkle_root=merkle.tree_hash(leaves).hex(),
+    )
+    known = _seal_known(archive, batch, rejects)
+    back = _read_back(archive, stored, file, {"reveal": kek}, REJECT_LEAVES)
+    _require_equal(back, batch.rows, key)
+    return Sealed(day=batch.day, objects=(rejects, known), known=batch.known, paid={})
+
+
+def _seal_segment(
+    archive: Archive, batch: Batch, cohort: Cohort, orders: SealedObject, file: EncryptedFile
+) -> SealedObject:
+    """Seal the piece of the search index that finds the rows of `orders`."""
+    key = _new_key("segments", batch)
+    kek = os.urandom(keyring.KEK_SIZE)
+    rows = _segment_rows(archive.night_keys().token_key, batch)
+    about = {
+        "orders": orders.key,
+        "version_id": orders.version_id,
+        "size_bytes": orders.size_bytes,
+        "footer": {"length": file.footer_length, "sha256": file.footer_sha256},
+        "row_groups": [[r.offset, r.length, r.rows] for r in file.row_groups],
+    }
+    schema = SEGMENT_V1.with_metadata({"schema": "SEGMENT_V1", "partition": json.dumps(about)})
+    writer = partition.FileWriter(
+        schema, {"index": kek}, SEGMENT_LEAVES, footer_key="index", plain_encoded=_UNIQUE
+    )
+    writer.write_row_group(rows.cast(schema))
+    segment = writer.finish()
+    stored = _put(archive, key, segment, batch.retain_until)
+    back = _read_back(archive, stored, segment, {"index": kek}, SEGMENT_LEAVES)
+    _require_equal(back, rows, key)
+    return _described(
+        "segments",
+        stored,
+        segment,
+        batch,
+        keys={"index": keyring.seal_kek(cohort, "index", kek, key)},
+        of=orders.key,
+    )
+
+
+def _segment_rows(token_key: bytes, batch: Batch) -> pa.Table:
+    """Return the order-id tokens of a batch, sorted."""
+    # One key per year of cohorts: tokens of different years cannot be joined without it.
+    year = batch.cohort[-7:-3]
+    key = tokens.derive_key(token_key, f"search/{year}/{ORDER_ID_KIND}")
+    heads = tokens.first_64_bits(tokens.tokens(key, batch.rows["order_id"].combine_chunks()))
+    order = np.argsort(heads, kind="stable")
+    columns = [
+        pa.array(np.full(len(order), ORDER_ID_KIND, np.uint8)),
+        pa.array(heads[order]),
+        pa.array((order // partition.ROW_GROUP_ROWS).astype(np.uint16)),
+        pa.array((order % partition.ROW_GROUP_ROWS).astype(np.uint32)),
+        batch.rows["revision"].combine_chunks().take(pa.array(order)),
+        batch.rows["completed_at"].combine_chunks().take(pa.array(order)),
+    ]
+    return pa.Table.from_arrays(columns, schema=SEGMENT_V1)
+
+
+def _seal_known(archive: Archive, batch: Batch, of: SealedObject) -> SealedObject:
+    key = _new_key("known", batch)
+    keks = {"known": known_kek(archive.night_keys().token_key, key)}
+    leaf_keys = dict.fromkeys(KNOWN_LEAVES, "known")
+    writer = partition.FileWriter(
+        KNOWN_V1, keks, leaf_keys, footer_key="known", plain_encoded=_UNIQUE
+    )
+    writer.write_row_group(batch.known)
+    file = writer.finish()
+    stored = _put(archive, key, file, batch.retain_until)
+    _require_equal(_read_back(archive, stored, file, keks, leaf_keys), batch.known, key)
+    return _described("known", stored, file, batch, keys={}, of=of.key)
+
+
+def _row_groups(rows: pa.Table) -> list[tuple[int, pa.Table]]:
+    """Return the rows cut into row groups, each with the position of its first row."""
+    size = partition.ROW_GROUP_ROWS
+    starts = range(0, len(rows), size)
+    return [(start, rows.slice(start, size).combine_chunks()) for start in starts]
+
+
+def _put(archive: Archive, key: str, file: EncryptedFile, retain_until: datetime) -> StoredObject:
+    stored = archive.store.put(key, partition.as_binary_file(file), retain_until=retain_until)
+    if stored.sha256 != file.sha256 or stored.size_bytes != file.content.size:
+        raise ReadBackError(key=key, detail="the store reports another digest or size")
+    return stored
+
+
+def _read_back(
+    archive: Archive,
+    stored: StoredObject,
+    file: EncryptedFile,
+    keks: Mapping[KeyName, bytes] | Mapping[str, bytes],
+    leaf_keys: Mapping[str, str],
+) -> pa.Table:
+    """Return the rows as the store gives them back, by version id, decrypted."""
+    content = archive.store.get(stored.key, stored.version_id)
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise ReadBackError(key=stored.key, detail="other bytes")
+    opened = partition.open_file(
+        content, keks, footer_sha256=file.footer_sha256, where=stored.key
+    )
+    return partition.read_rows(opened, list(leaf_keys), stored.key)
+
+
+def _require_equal(back: pa.Table, sealed: pa.Table, key: str) -> None:
+    if not back.equals(sealed):
+        raise ReadBackError(key=key, detail="the rows do not decrypt to what was sealed")
+
+
+def _described(
+    kind: Literal["orders", "rejects", "segments", "known"],
+    stored: StoredObject,
+    file: EncryptedFile,
+    batch: Batch,
+    *,
+    keys: dict[KeyName, str],
+    merkle_root: str | None = None,
+    of: str | None = None,
+) -> SealedObject:
+    return SealedObject(
+        kind=kind,
+        key=stored.key,
+        version_id=stored.version_id,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        retain_until=stored.retain_until,
+        rows=sum(group.rows for group in file.row_groups),
+        cohort=batch.cohort,
+        keys=keys,
+        footer=Footer(length=file.footer_length, sha256=file.footer_sha256),
+        merkle_root=merkle_root,
+        of=of,
+    )
+
+
+def _refuse_overlong(archive: Archive, batch: Batch) -> None:
+    lawful = retention.retain_until(archive.clock.now(), archive.rules.retention)
+    overshoot = batch.retain_until - lawful
+    if overshoot.days >= MAX_OVERSHOOT_DAYS:
+        raise RetentionRefusedError(
+            detail=f"{batch.source} {batch.day}: {batch.retain_until:%Y-%m-%d} is "
+            f"{overshoot.days} days beyond what an order completed today may be locked for"
+        )
+
+
+def _new_key(kind: str, batch: Batch) -> str:
+    return layout.data_key(kind, batch.source, batch.day, os.urandom(16).hex())
+
+
+def _with_card_tokens(orders: pa.Table, key: bytes) -> pa.Table:
+    """Fill in the keyed token of every card secret, by which a lookup confirms a card."""
+    deliveries = orders["deliveries"].combine_chunks()
+    offsets = deliveries.offsets.to_numpy()
+    values = deliveries.values.slice(offsets[0], offsets[-1] - offsets[0])
+    secrets = values.field("secret")
+    column = pa.nulls(len(values), DELIVERY.field("card_token").type)
+    if len(values) > secrets.null_count:
+        made = tokens.token_array(tokens.tokens(key, normalised_card(secrets.drop_null())))
+        column = pc.replace_with_mask(column, secrets.is_valid(), made)
+    fields = [
+        column if f.name == "card_token" else values.field(f.name)
+        for f in (DELIVERY.field(i) for i in range(DELIVERY.num_fields))
+    ]
+    listed = pa.ListArray.from_arrays(
+        pa.array(offsets - offsets[0]),
+        pa.StructArray.from_arrays(fields, fields=list(DELIVERY)),
+        type=ORDER_V1.field("deliveries").type,
+        mask=deliveries.is_null() if deliveries.null_count else None,
+    )
+    return _replaced(orders, "deliveries", listed)
+
+
+def _replaced(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
+    position = table.schema.get_field_index(name)
+    return table.set_column(position, table.schema.field(name), column)
