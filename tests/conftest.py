@@ -66,7 +66,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
-def _enter(stack: ExitStack, server: AbstractContextManager[T]) -> T:
+def enter_or_say_why(stack: ExitStack, server: AbstractContextManager[T]) -> T:
+    """Start a server; where its program is missing, skip or (under `CI=true`) fail."""
     try:
         return stack.enter_context(server)
     except ServerMissingError as missing:
@@ -79,7 +80,7 @@ def _enter(stack: ExitStack, server: AbstractContextManager[T]) -> T:
 def mariadb(run_folder: Path) -> Iterator[MariaDB]:
     """The run's MariaDB."""
     with ExitStack() as stack:
-        yield _enter(stack, mariadb_server.running(run_folder))
+        yield enter_or_say_why(stack, mariadb_server.running(run_folder))
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def shop_database(mariadb: MariaDB) -> Iterator[ShopDatabase]:
 def postgres(run_folder: Path) -> Iterator[Postgres]:
     """The run's PostgreSQL."""
     with ExitStack() as stack:
-        yield _enter(stack, postgres_server.running(run_folder))
+        yield enter_or_say_why(stack, postgres_server.running(run_folder))
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def postgres_database(postgres: Postgres) -> Iterator[PostgresDatabase]:
 def seaweedfs(run_folder: Path) -> Iterator[SeaweedFS]:
     """The run's S3 server."""
     with ExitStack() as stack:
-        yield _enter(stack, seaweedfs_server.running(run_folder))
+        yield enter_or_say_why(stack, seaweedfs_server.running(run_folder))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -13,10 +14,13 @@ import pymysql
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.conftest import enter_or_say_why
+from tests.servers import mariadb as mariadb_server
 from tests.servers import seaweedfs as seaweedfs_server
 from tests.servers.mariadb import ShopDatabase
 from tests.servers.postgres import PostgresDatabase
 from tests.servers.seaweedfs import S3Bucket
+from tests.servers.shared import ServerMissingError
 
 A_CLIENT_THAT_WAITS = """
 import sys, time
@@ -76,6 +80,25 @@ def test_a_test_with_a_server_reaches_only_this_machine() -> None:
         pytest.raises(RuntimeError, match="connect"),
     ):
         outside.connect(("192.0.2.1", 80))
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)]
+)
+def test_a_missing_server_skips_its_tests_but_fails_them_under_ci(
+    ci: str,
+    outcome: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(mariadb_server, "_find", _not_installed)
+    with ExitStack() as stack, pytest.raises(outcome, match="package mariadb-server"):
+        enter_or_say_why(stack, mariadb_server.running(tmp_path))
+
+
+def _not_installed(program: str) -> str:
+    raise ServerMissingError(f"{program} is missing: install Debian's package mariadb-server")
 
 
 @pytest.mark.enable_socket
