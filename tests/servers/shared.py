@@ -134,7 +134,11 @@ def _start(
     log = run_folder / f"{name}.log"
     for _ in range(ATTEMPTS):
         folder = Path(tempfile.mkdtemp(prefix=f"test-{name}-"))
-        launch = plan(folder)
+        try:
+            launch = plan(folder)
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
         users = _write_launch(folder, launch)
         with log.open("ab") as output:
             process = subprocess.Popen(
