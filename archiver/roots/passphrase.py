@@ -86,7 +86,6 @@ def open_seed(
             altered bytes: these cannot be told apart.
     """
     passphrase = _required(spec, environment, role)
-    sealed = base64.b64decode(protection.sealed or "")
     cost = PassphraseCost(
         iterations=protection.iterations or 0,
         lanes=protection.lanes or 0,
@@ -94,6 +93,7 @@ def open_seed(
     )
     try:
         key = _argon2id(passphrase, base64.b64decode(protection.salt or ""), cost)
+        sealed = base64.b64decode(protection.sealed or "")
         nonce, ciphertext = sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:]
         return AESGCM(key).decrypt(nonce, ciphertext, binding("root", archive, role))
     except (InvalidTag, ValueError):

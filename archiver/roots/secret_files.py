@@ -141,9 +141,9 @@ def _read_private(path: Path, name: str) -> bytes:
         raise KeyUnavailableError(
             key=name, detail=f"{path}: {reason}; put the file there or restore it from its back-up"
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        # Asked of the open file: the name may have been turned to another one meanwhile.
-        status = os.fstat(file.fileno())
+    try:
+        # Asked of the open file: its name may have been turned to another one meanwhile.
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyUnavailableError(key=name, detail=f"{path} is not a regular file")
         if may_be_read_by_others(status.st_mode, status.st_uid, os.geteuid()):
@@ -152,7 +152,9 @@ def _read_private(path: Path, name: str) -> bytes:
                 detail=f"{path} can be read by other users; find out who did, "
                 f"then: chmod 600 {path}",
             )
-        return file.read(_MAX_BYTES)
+        return os.read(descriptor, _MAX_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 # What fails to parse is dropped here, whole: Python's own errors carry the text they met.

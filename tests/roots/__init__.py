@@ -1,0 +1,1 @@
+"""Roots in key files, under passphrases and in AWS KMS."""
