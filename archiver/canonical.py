@@ -8,6 +8,7 @@ REJECT_V1 do not use.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -195,20 +196,24 @@ def _leaves(
             yield here, column, array
 
 
-def _encode_list(
-    path: Path, array: pa.Array, block: _Block, chosen: Chooser
-) -> Iterator[pa.Array]:
+def _encode_list(path: Path, array: pa.Array, block: _Block, chosen: Chooser) -> Iterator[pa.Array]:
     """Encode each row's elements one behind the other: the elements' buffer, cut by row."""
     offsets = array.offsets.to_numpy().astype(np.int64)
     counts = np.diff(offsets)
+    values = array.values
     if array.null_count:
-        counts = np.where(array.is_valid().to_numpy(zero_copy_only=False), counts, NULL_LENGTH)
+        valid = array.is_valid().to_numpy(zero_copy_only=False)
+        if counts[~valid].any():
+            # A null list may still own elements. Parquet drops them, and so does the form.
+            values = array.flatten()
+            offsets = np.concatenate(([0], np.cumsum(np.where(valid, counts, 0))))
+        counts = np.where(valid, counts, NULL_LENGTH)
     block.append_numbers(counts, _LENGTH_WIDTH)
     start, end = int(offsets[0]), int(offsets[-1])
     if start == end:
         block.append_zeros(_LENGTH_WIDTH)
         return
-    values = array.values.slice(start, end - start)
+    values = values.slice(start, end - start)
     columns = zip(_children(values.type), values.flatten(), strict=True)
     elements = _encode(columns, path, _Block(len(values)), chosen)
     bounds = np.frombuffer(elements.buffers()[1], np.int64)[offsets - start]
@@ -275,9 +280,7 @@ def _hashes(values: pa.Array) -> Bytes2D:
     sha256 = hashlib.sha256
     view = memoryview(values.buffers()[2] or b"")
     bounds = np.frombuffer(values.buffers()[1], np.int64)[: len(values) + 1].tolist()
-    joined = b"".join(
-        [sha256(view[a:b]).digest() for a, b in zip(bounds, bounds[1:], strict=False)]
-    )
+    joined = b"".join([sha256(view[a:b]).digest() for a, b in pairwise(bounds)])
     return np.frombuffer(joined, np.uint8).reshape(-1, HASH_SIZE)
 
 

@@ -6,6 +6,7 @@ nothing: any bytes have a token.
 """
 
 import hashlib
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -78,7 +79,7 @@ def digests(key: bytes, values: pa.Array) -> Bytes2D:
     joined = b"".join(
         [
             blake2b(view[start:end], key=key, digest_size=BLOCK).digest()
-            for start, end in zip(bounds, bounds[1:], strict=False)
+            for start, end in pairwise(bounds)
         ]
     )
     return np.frombuffer(joined, np.uint8).reshape(-1, BLOCK)
