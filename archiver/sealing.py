@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Final, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ import pyarrow.compute as pc
 
 from archiver import canonical, keyring, layout, merkle, partition, retention, tokens
 from archiver.archive import Archive
+from archiver.batch import Batch, Paid, paid_by_channel
 from archiver.errors import ReadBackError, RetentionRefusedError
 from archiver.known import LEAVES as KNOWN_LEAVES
 from archiver.known import known_kek
@@ -64,30 +64,14 @@ KeyName = Literal["base", "reveal", "index"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Rows that become one partition."""
-
-    kind: Literal["orders", "rejects"]
-    source: str
-    day: date
-    rows: pa.Table
-    """ORDER_V1 with null card tokens and commitments still to fill in, or REJECT_V1."""
-    known: pa.Table
-    """KNOWN_V1, one row per row."""
-    retain_until: datetime
-    """Of the row that is kept longest."""
-    cohort: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
     """What a batch became: objects for the manifest, and what was read back from them."""
 
     day: date
     objects: Sequence[SealedObject]
     known: pa.Table
-    paid: Mapping[tuple[str, str], tuple[int, Decimal]]
-    """Orders and amount by (channel, currency), from the bytes read back."""
+    paid: Paid
+    """From the bytes read back."""
 
 
 def seal(archive: Archive, batch: Batch) -> Sealed:
@@ -104,34 +88,6 @@ def seal(archive: Archive, batch: Batch) -> Sealed:
     if batch.kind == "orders":
         return _seal_orders(archive, batch, cohort)
     return _seal_rejects(archive, batch, cohort)
-
-
-def paid_by_channel(orders: pa.Table) -> dict[tuple[str, str], tuple[int, Decimal]]:
-    """Return number and paid amount of orders by (channel, currency).
-
-    The channel is the method of an order's first payment, empty where there is none.
-    """
-    payments = orders["payments"].combine_chunks()
-    first = pc.list_flatten(pc.list_slice(payments, 0, 1, return_fixed_size_list=True))
-    money = orders["money"].combine_chunks()
-    grouped = (
-        pa.table(
-            {
-                "channel": pc.fill_null(pc.struct_field(first, "method"), ""),
-                "currency": pc.fill_null(pc.struct_field(money, "currency"), ""),
-                # 18 digits hold one order; a sum of many needs more.
-                "paid": pc.fill_null(pc.struct_field(money, "paid"), Decimal("0.00")).cast(
-                    pa.decimal128(38, 2)
-                ),
-            }
-        )
-        .group_by(["channel", "currency"])
-        .aggregate([("paid", "count"), ("paid", "sum")])
-    )
-    return {
-        (row["channel"], row["currency"]): (row["paid_count"], row["paid_sum"])
-        for row in grouped.to_pylist()
-    }
 
 
 def normalised_card(secrets: pa.Array) -> pa.Array:
@@ -176,7 +132,7 @@ def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         day=batch.day,
         objects=(orders, segment, known),
         known=batch.known,
-        paid=paid_by_channel(back),
+        paid=paid_by_channel(back, batch.day),
     )
 
 

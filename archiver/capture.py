@@ -1,0 +1,488 @@
+"""Capture: deciding, for every row that a source gives, whether it is sealed and where.
+
+Responsible for DESIGN 3.8: by content, not by watermark. Rows become batches ready to be
+sealed, and every row read is counted exactly once: `read = orders + revisions + unchanged +
+duplicates + rejects + rejected_before + expired`. Touches neither store nor disk. Relies on
+the mapping for what a row means and on the known orders for what was sealed before.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from archiver import mapping, partition, retention, tokens
+from archiver.archive import ORDERS_CLASS, Archive
+from archiver.batch import Batch, Paid, added, day_number, day_of, paid_by_channel
+from archiver.known import KnownOrders
+from archiver.ports import RawPage, Source, Window
+from archiver.tokens import Bytes2D
+from schemas.documents import Counts
+from schemas.orders import KNOWN_V1, ORDER_V1, REJECT_V1
+
+REJECTS_CLASS: Final = "rejects"
+REJECT_REVISION: Final = 0
+PROXY_BASES: Final = ("updated", "observed")
+"""End times that are not the transaction's own: a touch of the row moves them."""
+MAX_BATCH_BYTES: Final = 128 << 20
+"""A partition of fat rows is cut earlier: 32-bit offsets and memory are finite."""
+DUPLICATE_REASON: Final = "duplicate-id"
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_US_PER_DAY: Final = 86_400_000_000
+
+
+class RepeatedIdsError(Exception):
+    """An order id was met twice: capture again, with these token heads held apart.
+
+    Nothing is wrong yet: equal rows count once, different ones become rejects. Which of both
+    is known only when all rows of an id lie side by side.
+    """
+
+    def __init__(self, heads: NDArray[np.uint64]) -> None:
+        super().__init__(f"{len(heads)} order ids are repeated")
+        self.heads = heads
+
+
+@dataclass(slots=True)
+class DayCount:
+    """What became of a day's rows so far."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def document(self) -> Counts:
+        """Return the counts as a manifest states them."""
+        return Counts(read=self.counts.total(), **self.counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The consecutive days that one pass over the source seals."""
+
+    days: Sequence[date]
+    ended: Window
+    changed: Window | None
+    """Look-back, where this pass has one."""
+    earliest: date
+    """Orders that ended before are not this archive's."""
+
+
+@dataclass(slots=True)
+class _Buffer:
+    """Rows that wait until a partition is full."""
+
+    rows: list[pa.Table] = field(default_factory=list)
+    known: list[pa.Table] = field(default_factory=list)
+    count: int = 0
+    size_bytes: int = 0
+    retain_until: datetime = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Mapped rows with what identifies them."""
+
+    orders: pa.Table
+    tokens: Bytes2D
+    digests: Bytes2D
+
+    def take(self, chosen: Mask) -> "_Rows":
+        if chosen.all():
+            return self
+        return _Rows(
+            orders=self.orders.filter(pa.array(chosen)),
+            tokens=self.tokens[chosen],
+            digests=self.digests[chosen],
+        )
+
+
+@dataclass(slots=True)
+class Capture:
+    """One pass over a source."""
+
+    archive: Archive
+    source: Source
+    known: KnownOrders
+    span: Span
+    map_page: Callable[[RawPage], mapping.MappedPage]
+    apart: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    """Token heads of order ids that an earlier pass met twice, sorted."""
+    days: dict[date, DayCount] = field(init=False)
+    source_paid: Paid = field(default_factory=dict)
+    known_paid: Paid = field(default_factory=dict)
+    _buffers: dict[tuple[str, date, bool, str], _Buffer] = field(default_factory=dict)
+    _seen: list[NDArray[np.uint64]] = field(default_factory=list)
+    _repeated: list[NDArray[np.uint64]] = field(default_factory=list)
+    _held: list[tuple[_Rows, mapping.Rejected]] = field(default_factory=list)
+    _retain: dict[int, datetime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Prepare a count for every day of the span."""
+        self.days = {day: DayCount() for day in self.span.days}
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield batches as they fill up; the last ones when the source is exhausted.
+
+        Raises:
+            RepeatedIdsError: See there. What was yielded must not be named by a manifest.
+        """
+        for page in self.source.pages(self.span.ended, self.span.changed):
+            mapped = self.map_page(page)
+            self._take_rejects(mapped.rejected)
+            self._take_orders(mapped)
+            if not self._repeated:
+                yield from self._cut(full_only=True)
+        if self._repeated:
+            raise RepeatedIdsError(np.unique(np.concatenate(self._repeated)))
+        self._settle_held()
+        yield from self._cut(full_only=False)
+
+    # --- rows --------------------------------------------------------------------------------
+
+    def _take_orders(self, mapped: mapping.MappedPage) -> None:
+        orders = mapped.orders
+        ends = self._local_days(orders["completed_at"])
+        wanted = (ends >= day_number(self.span.earliest)) & (ends <= self._last_number)
+        wanted &= pc.not_equal(orders["outcome"], "open").to_numpy()
+        if not wanted.any():
+            return
+        chosen = pa.array(wanted)
+        everything = wanted.all()
+        content = mapped.content if everything else mapped.content.filter(chosen)
+        orders = orders if everything else orders.filter(chosen)
+        keys = self._token_key, self._digest_key
+        rows = _Rows(
+            orders=orders,
+            tokens=tokens.tokens(keys[0], self._identities(orders["order_id"])),
+            digests=tokens.digests(keys[1], content),
+        )
+        heads = tokens.first_64_bits(rows.tokens)
+        held = np.isin(heads, self.apart) if len(self.apart) else np.zeros(len(heads), np.bool_)
+        if held.any():
+            positions = np.flatnonzero(wanted)[held]
+            rejected = mapped.as_rejected(positions, DUPLICATE_REASON, self._order_id_column)
+            self._held.append((rows.take(held), rejected))
+            rows, heads = rows.take(~held), heads[~held]
+        self._notice_repeated(heads)
+        self._decide(rows)
+
+    def _decide(self, rows: _Rows) -> None:
+        """Sort rows into known, revised, new and expired, and buffer what is to be sealed."""
+        match = self.known.match(rows.tokens)
+        same = match.found & (match.digest == rows.digests).all(axis=1)
+        changed = match.found & ~same
+        own_ends = _microseconds(rows.orders["completed_at"])
+        ends = own_ends
+        if changed.any():
+            # The first sealed end time stands unless the rule itself moves it later: a proxy
+            # moves whenever somebody touches the row, and that must not prolong anything.
+            proxy = pc.is_in(
+                rows.orders["completed_basis"], pa.array(PROXY_BASES)
+            ).to_numpy()
+            later = np.maximum(match.completed_at, own_ends)
+            ends = np.where(changed, np.where(proxy, match.completed_at, later), own_ends)
+        retained, free = self._retention(ends)
+        expired = ~same & (free <= _as_microseconds(self.archive.clock.now()))
+        fresh = ~match.found & ~expired
+        revised = changed & ~expired
+        own_days = self._local_days(rows.orders["completed_at"])
+        inside = own_days >= day_number(self.span.days[0])
+        on_time = inside & ~revised
+        days = np.where(on_time, own_days, self._last_number)
+        self._count(days, unchanged=same, expired=expired, orders=fresh, revisions=revised)
+        self.source_paid = added([self.source_paid, paid_by_channel(rows.orders, days)])
+        sealed = fresh | revised
+        if not sealed.all():
+            kept = rows.take(~sealed).orders
+            self.known_paid = added([self.known_paid, paid_by_channel(kept, days[~sealed])])
+        if not sealed.any():
+            return
+        first_seen = np.where(match.found, match.first_seen_at, _as_microseconds(self._now))
+        revision = np.where(match.found, match.revision + 1, 1).astype(np.int32)
+        stamped = _stamped(rows.orders, revision, ends, first_seen, plain=fresh.all())
+        known = _known_rows(rows.tokens, rows.digests, revision, ends, first_seen)
+        groups = np.stack([days, on_time, retained], axis=1)
+        for day, own, legal_day in np.unique(groups[sealed], axis=0).tolist():
+            part = sealed & (groups == (day, own, legal_day)).all(axis=1)
+            self._outcomes(day_of(day), stamped, part)
+            free_at = self._retain[legal_day]
+            cohort = retention.cohort_of(free_at, ORDERS_CLASS)
+            self._buffer("orders", (day_of(day), bool(own), cohort), stamped, known, part, free_at)
+
+    def _take_rejects(self, rejected: mapping.Rejected) -> None:
+        """Buffer rejects that were not sealed before, under the span's last day."""
+        if not len(rejected.rows):
+            return
+        rows = rejected.rows
+        names = self._identities(rows["row_key"], b"\0reject")
+        reject_tokens = tokens.tokens(self._token_key, names)
+        digests = tokens.digests(self._digest_key, rejected.content)
+        match = self.known.match(reject_tokens)
+        before = match.found & (match.digest == digests).all(axis=1)
+        last = self.days[self.span.days[-1]]
+        last.counts["rejected_before"] += int(before.sum())
+        last.counts["rejects"] += int((~before).sum())
+        if before.all():
+            return
+        count = len(rows)
+        now = np.full(count, _as_microseconds(self._now))
+        last.reasons.update(rows.filter(pa.array(~before))["reason"].to_pylist())
+        table = _reject_rows(rows, digests, now)
+        revision = np.full(count, REJECT_REVISION, np.int32)
+        known = _known_rows(reject_tokens, digests, revision, None, now)
+        free_at = retention.retain_until(self._now, self.archive.rules.retention)
+        key = (self.span.days[-1], True, retention.cohort_of(free_at, REJECTS_CLASS))
+        self._buffer("rejects", key, table, known, ~before, free_at)
+
+    # --- repeated ids --------------------------------------------------------------------------
+
+    def _notice_repeated(self, heads: NDArray[np.uint64]) -> None:
+        """Remember which ids were read and which of them twice."""
+        new = np.sort(heads)
+        self._repeated += [again for again in [new[1:][new[1:] == new[:-1]]] if len(again)]
+        for seen in self._seen:
+            positions = np.minimum(np.searchsorted(seen, new), len(seen) - 1)
+            again = new[seen[positions] == new]
+            if len(again):
+                self._repeated.append(again)
+        # Merged like a binary counter: few arrays, each row is moved a few times only.
+        while self._seen and len(self._seen[-1]) <= len(new):
+            new = np.concatenate([self._seen.pop(), new])
+            new.sort(kind="stable")
+        if len(new):
+            self._seen.append(new)
+
+    def _settle_held(self) -> None:
+        """Decide on ids that occur more than once: equal rows count once, others are rejects."""
+        if not self._held:
+            return
+        rows = _Rows(
+            orders=pa.concat_tables([held.orders for held, _ in self._held]),
+            tokens=np.concatenate([held.tokens for held, _ in self._held]),
+            digests=np.concatenate([held.digests for held, _ in self._held]),
+        )
+        rejected = mapping.Rejected(
+            rows=pa.concat_tables([r.rows for _, r in self._held]),
+            content=pa.concat_arrays([r.content for _, r in self._held]),
+        )
+        _, first, group = np.unique(rows.tokens, axis=0, return_index=True, return_inverse=True)
+        group = group.ravel()
+        differs = (rows.digests != rows.digests[first[group]]).any(axis=1)
+        conflict = np.isin(group, group[differs])
+        is_first = np.zeros(len(group), np.bool_)
+        is_first[first] = True
+        extra = ~conflict & ~is_first
+        if extra.any():
+            ends = self._local_days(rows.orders["completed_at"])
+            inside = ends >= day_number(self.span.days[0])
+            days = np.where(inside, ends, self._last_number)
+            self._count(days, duplicates=extra)
+            paid = paid_by_channel(rows.take(extra).orders, days[extra])
+            self.source_paid = added([self.source_paid, paid])
+            self.known_paid = added([self.known_paid, paid])
+        if conflict.any():
+            chosen = pa.array(conflict)
+            self._take_rejects(
+                mapping.Rejected(
+                    rows=rejected.rows.filter(chosen), content=rejected.content.filter(chosen)
+                )
+            )
+        single = ~conflict & is_first
+        if single.any():
+            self._decide(rows.take(single))
+
+    # --- batches -------------------------------------------------------------------------------
+
+    def _buffer(
+        self,
+        kind: Literal["orders", "rejects"],
+        place: tuple[date, bool, str],
+        rows: pa.Table,
+        known: pa.Table,
+        chosen: Mask,
+        free_at: datetime,
+    ) -> None:
+        if not chosen.all():
+            keep = pa.array(chosen)
+            rows, known = rows.filter(keep), known.filter(keep)
+        buffer = self._buffers.setdefault((kind, *place), _Buffer())
+        buffer.rows.append(rows)
+        buffer.known.append(known)
+        buffer.count += len(rows)
+        buffer.size_bytes += rows.nbytes
+        buffer.retain_until = max(buffer.retain_until, free_at)
+
+    def _cut(self, *, full_only: bool) -> Iterator[Batch]:
+        """Yield full partitions, and the remainders too unless `full_only`."""
+        for place in sorted(self._buffers):
+            buffer = self._buffers[place]
+            full = buffer.count >= partition.MAX_ROWS or buffer.size_bytes >= MAX_BATCH_BYTES
+            if full or not full_only:
+                del self._buffers[place]
+                yield from self._batches_of(place, buffer, full_only=full_only)
+
+    def _batches_of(
+        self, place: tuple[str, date, bool, str], buffer: _Buffer, *, full_only: bool
+    ) -> Iterator[Batch]:
+        kind, day, own, cohort = place
+        rows, known = pa.concat_tables(buffer.rows), pa.concat_tables(buffer.known)
+        share = max(1, -(-buffer.size_bytes // MAX_BATCH_BYTES))
+        size = min(partition.MAX_ROWS, -(-len(rows) // share))
+        start = 0
+        while start < len(rows):
+            rest = len(rows) - start
+            if full_only and rest < size and start:
+                left = _Buffer([rows.slice(start)], [known.slice(start)], rest)
+                left.size_bytes = left.rows[0].nbytes
+                left.retain_until = buffer.retain_until
+                self._buffers[place] = left
+                return
+            yield Batch(
+                kind="orders" if kind == "orders" else "rejects",
+                source=self.source.name,
+                day=day,
+                rows=rows.slice(start, size).combine_chunks(),
+                known=_by_token(known.slice(start, size)),
+                retain_until=buffer.retain_until,
+                cohort=cohort,
+            )
+            start += size
+
+    # --- small things --------------------------------------------------------------------------
+
+    def _count(self, days: Ints, **masks: Mask) -> None:
+        for name, mask in masks.items():
+            numbers, counts = np.unique(days[mask], return_counts=True)
+            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+                self.days[day_of(number)].counts[name] += count
+
+    def _outcomes(self, day: date, orders: pa.Table, chosen: Mask) -> None:
+        outcomes = orders["outcome"].filter(pa.array(chosen)).value_counts().to_pylist()
+        self.days[day].outcomes.update({one["values"]: one["counts"] for one in outcomes})
+
+    def _retention(self, ends: Ints) -> tuple[Ints, Ints]:
+        """Return, per order, its day in the legal zone and when it may be destroyed."""
+        stamps = pa.array(ends).cast(pa.timestamp("us", tz="UTC"))
+        legal = _days_in(stamps, retention.LEGAL_ZONE.key)
+        numbers, back = np.unique(legal, return_inverse=True)
+        free = []
+        for number in numbers.tolist():
+            if number not in self._retain:
+                noon = datetime.combine(day_of(number), datetime.min.time(), retention.LEGAL_ZONE)
+                self._retain[number] = retention.retain_until(noon, self.archive.rules.retention)
+            free.append(_as_microseconds(self._retain[number]))
+        return legal, np.array(free, np.int64)[back.ravel()]
+
+    def _local_days(self, column: pa.ChunkedArray) -> Ints:
+        return _days_in(column, self.archive.rules.zone.key)
+
+    def _identities(self, ids: pa.ChunkedArray, kind: bytes = b"") -> pa.Array:
+        """Return what a known token is made of: source, kind, id; NUL is in none of them."""
+        prefix = self.source.name.encode() + kind + b"\0"
+        values = ids.combine_chunks().cast(pa.large_binary())
+        values = pc.fill_null(values, b"")
+        empty = pa.scalar(b"", pa.large_binary())
+        return pc.binary_join_element_wise(pa.scalar(prefix, pa.large_binary()), values, empty)
+
+    @property
+    def _last_number(self) -> int:
+        return day_number(self.span.days[-1])
+
+    @property
+    def _now(self) -> datetime:
+        return self.archive.clock.now()
+
+    @property
+    def _token_key(self) -> bytes:
+        return tokens.derive_key(self.archive.night_keys().token_key, "known-token")
+
+    @property
+    def _digest_key(self) -> bytes:
+        return tokens.derive_key(self.archive.night_keys().token_key, "known-digest")
+
+    @property
+    def _order_id_column(self) -> str:
+        return "order_id"
+
+
+def _days_in(column: pa.Array | pa.ChunkedArray, zone: str) -> Ints:
+    """Return days since 1970-01-01 by a zone's calendar."""
+    local = pc.local_timestamp(column.cast(pa.timestamp("us", tz=zone)))
+    numbers: Ints = local.cast(pa.int64()).to_numpy()
+    return numbers // _US_PER_DAY
+
+
+def _microseconds(column: pa.ChunkedArray) -> Ints:
+    numbers: Ints = column.cast(pa.int64()).to_numpy()
+    return numbers
+
+
+def _as_microseconds(instant: datetime) -> int:
+    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _instants(numbers: Ints) -> pa.Array:
+    return pa.array(numbers, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+
+
+def _stamped(
+    orders: pa.Table, revision: NDArray[np.int32], ends: Ints, first_seen: Ints, *, plain: bool
+) -> pa.Table:
+    """Return orders with revision, end time and first sight as the archive keeps them."""
+    if plain:  # all new: the mapping has filled in exactly these values
+        return orders
+    columns = {
+        "revision": pa.array(revision),
+        "completed_at": _instants(ends),
+        "first_seen_at": _instants(first_seen),
+    }
+    for name, column in columns.items():
+        position = ORDER_V1.get_field_index(name)
+        orders = orders.set_column(position, ORDER_V1.field(name), column)
+    return orders
+
+
+def _known_rows(
+    token_rows: Bytes2D,
+    digests: Bytes2D,
+    revision: NDArray[np.int32],
+    ends: Ints | None,
+    first_seen: Ints,
+) -> pa.Table:
+    count = len(token_rows)
+    columns = [
+        tokens.token_array(token_rows),
+        tokens.token_array(digests),
+        pa.array(revision),
+        pa.nulls(count, KNOWN_V1.field("completed_at").type) if ends is None else _instants(ends),
+        _instants(first_seen),
+    ]
+    return pa.Table.from_arrays(columns, schema=KNOWN_V1)
+
+
+def _by_token(known: pa.Table) -> pa.Table:
+    """Return known rows ordered by token, so that their order tells nothing."""
+    joined = known["token"].combine_chunks().cast(pa.binary())
+    return known.take(pc.sort_indices(joined)).combine_chunks()
+
+
+def _reject_rows(rows: pa.Table, digests: Bytes2D, first_seen: Ints) -> pa.Table:
+    columns = {
+        "row_digest": tokens.token_array(digests),
+        "first_seen_at": _instants(first_seen),
+    }
+    return pa.Table.from_arrays(
+        [columns.get(name, rows[name] if name in rows.column_names else None)
+         for name in REJECT_V1.names],
+        schema=REJECT_V1,
+    )

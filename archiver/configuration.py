@@ -1,0 +1,158 @@
+"""`archiver.toml` as a value: what an operator may say, and what is refused at once.
+
+Pure: files and the environment are read by `wiring`. Unknown keys are errors, so that a
+misspelt protection is never silently absent.
+"""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from archiver import retention
+from archiver.errors import ConfigurationError
+
+DEFAULT_MAX_BYTES: Final = 200 << 30
+"""Rows of about 700 bytes in memory: some 300 million orders. A night beyond is a mistake."""
+
+
+class Section(BaseModel):
+    """What all sections share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ArchiveSection(Section):
+    """`[archive]`."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
+    role: Literal["platform", "shop"]
+    legal_basis: Annotated[str, StringConstraints(strip_whitespace=True, min_length=2)]
+    """E.g. 电子商务法第三十一条. Without one, nothing may be kept for years (PIPL Art. 13)."""
+    timezone: str = "Asia/Shanghai"
+    grace_hours: float = Field(default=2, ge=0, le=72)
+    lookback_days: int = Field(default=7, ge=1, le=60)
+    since: date | None = None
+    """The first day to seal; the oldest finished order if not given."""
+    max_bytes_per_night: int = Field(default=DEFAULT_MAX_BYTES, gt=0)
+    credit_code: str | None = None
+    icp: str | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            message = f"no time zone is called {name}"
+            raise ValueError(message) from None
+        return name
+
+
+class StoreSection(Section):
+    """`[store]`."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^(s3://|dir:).+")]
+    endpoint: str | None = None
+    region: str | None = None
+
+
+class RetentionSection(Section):
+    """`[retention]`."""
+
+    years: int = 3
+    margin_days: int = Field(default=10, ge=0, le=366)
+
+
+class KeysSection(Section):
+    """`[keys]`: where private halves and secrets are; a night needs the last two only."""
+
+    root: str = "file:root.key"
+    reveal_root: str = "file:reveal-root.key"
+    identity: str = "file:identity.key"
+    signer: str = "file:signer.key"
+    token: str = "file:token.key"  # noqa: S105  a place, not a secret
+
+
+class SourceSection(Section):
+    """`[[source]]`."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    preset: str
+    url: str
+    password_env: str | None = None
+    password_file: Path | None = None
+    mapping: dict[str, Any] | str | None = None
+    """For `preset = "sql"`: a TOML file, or the mapping itself."""
+    parameters: dict[str, str] = {}
+    """What the preset asks for, e.g. a table prefix."""
+    timezone: str | None = None
+    """Of times in databases without zones; the archive's if not given."""
+    page_rows: int = Field(default=50_000, ge=1, le=500_000)
+    timeout_seconds: float = Field(default=300, gt=0)
+
+
+class IndexSection(Section):
+    """`[index]`."""
+
+    path: Path = Path("index")
+
+
+class StateSection(Section):
+    """`[state]`."""
+
+    url: str = "sqlite:///state.db"
+
+
+class Configuration(Section):
+    """The whole file."""
+
+    archive: ArchiveSection
+    store: StoreSection
+    retention: RetentionSection = RetentionSection()
+    keys: KeysSection = KeysSection()
+    source: tuple[SourceSection, ...] = ()
+    index: IndexSection = IndexSection()
+    state: StateSection = StateSection()
+
+    @field_validator("source")
+    @classmethod
+    def _distinct(cls, sources: tuple[SourceSection, ...]) -> tuple[SourceSection, ...]:
+        names = [source.name for source in sources]
+        if len(set(names)) < len(names):
+            message = "two sources have the same name"
+            raise ValueError(message)
+        return sources
+
+    @property
+    def rule(self) -> retention.Rule:
+        """The retention rule of orders."""
+        margin = timedelta(days=self.retention.margin_days)
+        return retention.Rule(years=self.retention.years, margin=margin)
+
+
+def parse_configuration(fields: dict[str, Any]) -> Configuration:
+    """Return the configuration in a parsed TOML file.
+
+    Raises:
+        ConfigurationError: A key is unknown, missing or wrong, or the period is unlawful.
+    """
+    try:
+        configuration = Configuration.model_validate(fields)
+    except ValidationError as error:
+        # Values may be secrets (a password in a URL): the message names keys only.
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        detail = "; ".join(f"{_where(p['loc'])}: {p['msg']}" for p in problems)
+        raise ConfigurationError(detail=detail) from None
+    retention.require_lawful(
+        configuration.rule, timedelta(days=configuration.archive.lookback_days)
+    )
+    return configuration
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    if len(location) == 1:
+        return f"[{location[0]}]"
+    return f"[{location[0]}] " + ".".join(map(str, location[1:]))

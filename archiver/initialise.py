@@ -1,0 +1,214 @@
+"""The founding of an archive: its keys, its identity, its first documents.
+
+Responsible for doing this exactly once and for being repeatable after a crash: key files come
+first, then this host's `archive.json`, then the store. What exists is never replaced.
+"""
+
+import base64
+import io
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from archiver import dsse, keyring, layout, retention, roots
+from archiver.archive import (
+    ORDERS_CLASS,
+    Archive,
+    Rules,
+    open_archive,
+    read_anchor,
+    require_clock,
+    require_lock,
+)
+from archiver.errors import (
+    AlreadyInitialisedError,
+    AlreadyStoredError,
+    ConfigurationError,
+    LockNotHonouredError,
+)
+from archiver.ports import Clock, ObjectStore
+from archiver.roots import RootName, RootSpec
+from schemas import documents
+
+FIRST_SIGNER: Final = 1
+_ED25519_SIZE: Final = 32
+_TOKEN_KEY_SIZE: Final = 32
+_ABOUT_A_MONTH: Final = timedelta(days=31)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What the operator says about the archive."""
+
+    name: str
+    role: Literal["platform", "shop"]
+    legal_basis: str
+    timezone: str
+    operator: documents.Operator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPlaces:
+    """Where keys are kept on this host."""
+
+    anchor: Path
+    """This host's copy of `archive.json`."""
+    identity: Path
+    signer: Path
+    token: Path
+    roots: Mapping[RootName, RootSpec]
+
+
+def initialise(
+    identity: Identity,
+    places: KeyPlaces,
+    store: ObjectStore,
+    clock: Clock,
+    rules: Rules,
+    *,
+    environment: Mapping[str, str],
+) -> Archive:
+    """Found the archive, or finish a founding that was interrupted.
+
+    Args:
+        identity: What the operator says about it.
+        places: Where keys go. Nothing that exists is replaced.
+        store: The archive's store; it must lock.
+        clock: Where `now` comes from.
+        rules: From the configuration.
+        environment: Where passphrases are.
+
+    Returns:
+        The archive, opened.
+
+    Raises:
+        AlreadyInitialisedError: There is an archive, here or in the store.
+        ConfigurationError: Equal roots, or a bucket that cannot lock.
+        ClockError: This host's clock and the store's differ too much.
+    """
+    roots.refuse_equal_roots(
+        places.roots["base"], places.roots["reveal"], environment=environment
+    )
+    settings = store.settings()
+    require_clock(clock, settings)
+    try:
+        require_lock(settings)
+    except LockNotHonouredError as error:
+        # Before the first night this is a bucket chosen wrongly, not an attack.
+        raise ConfigurationError(detail=f"{error}; create a bucket with Object Lock") from None
+    in_store = [v for v in store.list_versions(layout.ARCHIVE) if not v.is_delete_marker]
+    if not places.anchor.exists():
+        if in_store:
+            raise AlreadyInitialisedError(
+                detail=f"the store holds an archive; restore {places.anchor.name} and the keys"
+            )
+        _found(identity, places, clock, environment)
+    anchor = places.anchor.read_bytes()
+    document = read_anchor(anchor)
+    finished = bool(in_store) and _has_signer(store)
+    secret = _read(places, document.archive)
+    until = retention.retain_until(clock.now(), rules.evidence)
+    try:
+        store.put(layout.ARCHIVE, io.BytesIO(anchor), retain_until=until)
+    except AlreadyStoredError:
+        raise AlreadyInitialisedError(detail="the store holds another archive") from None
+    if finished:
+        raise AlreadyInitialisedError(detail=f"archive {document.name} ({document.archive})")
+    _certify(store, document, secret("identity"), secret("signer"), clock, rules)
+    archive = open_archive(
+        anchor=anchor,
+        store=store,
+        clock=clock,
+        rules=rules,
+        signer=Ed25519PrivateKey.from_private_bytes(secret("signer")),
+        token_key=secret("token"),
+    )
+    _first_cohorts(archive)
+    return archive
+
+
+def _found(
+    identity: Identity, places: KeyPlaces, clock: Clock, environment: Mapping[str, str]
+) -> None:
+    """Make all keys and this host's `archive.json`."""
+    archive = secrets.token_hex(16)
+    private = {
+        "identity": os.urandom(_ED25519_SIZE),
+        "signer": os.urandom(_ED25519_SIZE),
+        "token": os.urandom(_TOKEN_KEY_SIZE),
+    }
+    made = {
+        name: roots.create_root(spec, archive, name, environment=environment)
+        for name, spec in places.roots.items()
+    }
+    roots.create_secret_file(places.identity, "identity", archive, private["identity"])
+    roots.create_secret_file(places.signer, "signer", archive, private["signer"])
+    roots.create_secret_file(places.token, "token", archive, private["token"])
+    signing_key = Ed25519PrivateKey.from_private_bytes(private["identity"])
+    sealed_token_key = keyring.seal(
+        keyring.public_half(made["base"]), private["token"], keyring.binding("token-key", archive)
+    )
+    document = documents.Archive(
+        archive=archive,
+        name=identity.name,
+        role=identity.role,
+        legal_basis=identity.legal_basis,
+        operator=identity.operator,
+        timezone=identity.timezone,
+        legal_zone=retention.LEGAL_ZONE.key,
+        created_at=clock.now(),
+        identity_public_key=signing_key.public_key().public_bytes_raw().hex(),
+        roots=made,
+        token_key=base64.b64encode(sealed_token_key).decode(),
+    )
+    content = dsse.sign(document.model_dump_json().encode(), "archive", "identity", signing_key)
+    draft = places.anchor.with_suffix(".draft")
+    draft.write_bytes(content)
+    draft.replace(places.anchor)
+
+
+def _certify(
+    store: ObjectStore,
+    document: documents.Archive,
+    identity: bytes,
+    signer: bytes,
+    clock: Clock,
+    rules: Rules,
+) -> None:
+    certificate = documents.Signer(
+        archive=document.archive,
+        number=FIRST_SIGNER,
+        public_key=Ed25519PrivateKey.from_private_bytes(signer).public_key().public_bytes_raw().hex(),
+        created_at=clock.now(),
+    )
+    content = dsse.sign(
+        certificate.model_dump_json().encode(),
+        "signer",
+        "identity",
+        Ed25519PrivateKey.from_private_bytes(identity),
+    )
+    until = retention.retain_until(clock.now(), rules.evidence)
+    store.put(layout.signer_key(FIRST_SIGNER), io.BytesIO(content), retain_until=until)
+
+
+def _first_cohorts(archive: Archive) -> None:
+    """Make the cohorts of orders that end this month and next, so that tonight has its keys."""
+    for ahead in (timedelta(0), _ABOUT_A_MONTH):
+        ends = retention.retain_until(archive.clock.now() + ahead, archive.rules.retention)
+        archive.cohort(retention.cohort_of(ends, ORDERS_CLASS))
+
+
+def _has_signer(store: ObjectStore) -> bool:
+    key = layout.signer_key(FIRST_SIGNER)
+    return any(not version.is_delete_marker for version in store.list_versions(key))
+
+
+def _read(places: KeyPlaces, archive: str) -> Callable[[Literal["identity", "signer", "token"]], bytes]:
+    paths = {"identity": places.identity, "signer": places.signer, "token": places.token}
+    return lambda kind: roots.read_secret_file(paths[kind], kind, archive)

@@ -1,0 +1,306 @@
+"""A night: every closed day that is not sealed yet, of every source, oldest first.
+
+Responsible for the order of things: batches are sealed, then the manifest that names them,
+then the local known orders. A crash between any two leaves nothing half visible, and running
+the night again finishes it. One source that fails does not keep the others from being sealed.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from archiver import mapping, sealing
+from archiver.archive import Archive
+from archiver.batch import Batch, Paid, added
+from archiver.capture import Capture, RepeatedIdsError, Span
+from archiver.catalog import Catalog
+from archiver.errors import (
+    ArchiverError,
+    ConfigurationError,
+    Exit,
+    ReadBackError,
+    RetentionRefusedError,
+    SourceUnavailableError,
+)
+from archiver.known import KnownOrders
+from archiver.ports import Progress, Source, Window
+from schemas.documents import ChannelSum, Manifest, SealedObject
+
+ROWS_PER_PASS: Final = 100_000
+"""Days of a catch-up are read together until about this many rows: each pass reads the
+source's table once, and holds what it has read of every day that is not full."""
+PASSES: Final = 3
+"""Rows that change while they are read can repeat ids again; then the source must rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayReport:
+    """What became of one day of one source."""
+
+    manifest: Manifest | None
+    """None where nothing was new and the day had been sealed before."""
+    day: date
+    source: str
+    counts: Mapping[str, int]
+    outcomes: Mapping[str, int]
+    reject_reasons: Mapping[str, int]
+    sums: Sequence[ChannelSum]
+    objects: Sequence[SealedObject]
+
+
+@dataclass(slots=True)
+class NightReport:
+    """What a night did, and what stopped it where something did."""
+
+    days: list[DayReport] = field(default_factory=list)
+    failures: list[ArchiverError] = field(default_factory=list)
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code: the highest alarm wins."""
+        codes = {failure.exit for failure in self.failures}
+        if any(day.counts.get("rejects") for day in self.days):
+            codes.add(Exit.REJECTS)
+        order = (Exit.ALARM, Exit.FORBIDDEN, Exit.TRY_LATER, Exit.FIX_REQUEST, Exit.REJECTS)
+        return next((code for code in order if code in codes), Exit.DONE)
+
+
+@dataclass(slots=True)
+class Night:
+    """The parts that a night works with."""
+
+    archive: Archive
+    catalog: Catalog
+    known: KnownOrders
+    sources: Sequence[Source]
+    map_page: Callable[[Source], Callable[..., mapping.MappedPage]]
+    executor: Executor
+    in_flight: int
+    progress: Progress
+    _bytes_sealed: int = 0
+
+    def run(self, as_of: date | None = None) -> NightReport:
+        """Seal what is due.
+
+        Args:
+            as_of: The last day to seal; the last closed day if not given.
+
+        Returns:
+            One entry per day and source, and the errors that stopped a source.
+
+        Raises:
+            ConfigurationError: `as_of` is not closed yet.
+            TamperedError: The store's manifests do not hold.
+        """
+        last = self.last_closed_day()
+        if as_of is not None and as_of > last:
+            raise ConfigurationError(detail=f"{as_of} is not closed yet; the last one is {last}")
+        self.catalog.refresh()
+        self.known.catch_up(self.catalog)
+        report = NightReport()
+        for source in self.sources:
+            try:
+                for day in self._seal_source(source, as_of or last):
+                    report.days.append(day)
+            except ArchiverError as error:
+                report.failures.append(error)
+                if error.exit is Exit.ALARM:
+                    # The store or the clock lies: another source would meet the same.
+                    break
+        return report
+
+    def last_closed_day(self) -> date:
+        """Return the last day whose end lies at least the grace period back."""
+        rules = self.archive.rules
+        return (self.archive.clock.now() - rules.grace).astimezone(rules.zone).date() - timedelta(1)
+
+    # --- one source ----------------------------------------------------------------------------
+
+    def _seal_source(self, source: Source, last: date) -> Iterator[DayReport]:
+        for span in self._spans(source, last):
+            yield from self._seal_span(source, span)
+
+    def _spans(self, source: Source, last: date) -> Iterator[Span]:
+        """Plan the passes: missing days, oldest first, and one look-back at the end."""
+        rules = self.archive.rules
+        sealed = self.catalog.days(source.name)
+        sizes: Mapping[date, int] = {}
+        if sealed:
+            earliest = rules.since or min(sealed)
+        else:
+            reach = Window(start=datetime.min.replace(tzinfo=UTC), end=self._midnight(last, 1))
+            sizes = source.days(reach)
+            earliest = rules.since or min((d for d in sizes if d <= last), default=last)
+        missing = [day for day in _days(earliest, last) if day not in sealed]
+        groups = list(_groups(missing, sizes)) or [[last]]
+        if groups[-1][-1] != last:
+            # The newest day is sealed already, older ones are not: look back from it as well.
+            groups.append([last])
+        for days in groups:
+            is_last = days is groups[-1]
+            start, end = self._midnight(days[0]), self._midnight(days[-1], 1)
+            lookback = Window(start=end - rules.lookback, end=end)
+            yield Span(
+                days=days,
+                ended=Window(start=min(start, lookback.start), end=end)
+                if is_last
+                else Window(start=start, end=end),
+                changed=lookback if is_last else None,
+                earliest=earliest,
+            )
+
+    def _seal_span(self, source: Source, span: Span) -> Iterator[DayReport]:
+        """Seal the days of one pass, then write their manifests, oldest first."""
+        capture, sealed = self._captured(source, span)
+        for day in span.days:
+            of_day = [one for one in sealed if one.day == day]
+            yield self._finish(source, capture, day, of_day)
+
+    def _captured(self, source: Source, span: Span) -> tuple[Capture, list[sealing.Sealed]]:
+        apart = np.zeros(0, np.uint64)
+        for _ in range(PASSES):
+            capture = Capture(
+                archive=self.archive,
+                source=source,
+                known=self.known,
+                span=span,
+                map_page=self.map_page(source),
+                apart=apart,
+            )
+            try:
+                return capture, self._sealed(capture.batches())
+            except RepeatedIdsError as repeated:
+                apart = np.union1d(apart, repeated.heads)
+        raise SourceUnavailableError(
+            source=source.name, detail="order ids keep repeating while they are read"
+        )
+
+    def _sealed(self, batches: Iterator[Batch]) -> list[sealing.Sealed]:
+        """Seal batches while the next ones are being read; a few at a time, memory is finite."""
+        done: list[sealing.Sealed] = []
+        waiting: list[Future[sealing.Sealed]] = []
+        try:
+            for batch in batches:
+                self._admit(batch)
+                waiting.append(self.executor.submit(sealing.seal, self.archive, batch))
+                self.progress.advance(len(batch.rows))
+                del batch
+                while len(waiting) >= self.in_flight:
+                    done.append(waiting.pop(0).result())
+            done += [future.result() for future in waiting]
+        finally:
+            for future in waiting:
+                future.cancel()
+        return done
+
+    def _admit(self, batch: Batch) -> None:
+        """Refuse a night that locks more bytes than was foreseen: it cannot be undone."""
+        self._bytes_sealed += batch.rows.nbytes
+        limit = self.archive.rules.max_bytes_per_night
+        if self._bytes_sealed > limit:
+            raise RetentionRefusedError(
+                detail=f"{batch.source} {batch.day}: more than max_bytes_per_night = {limit}"
+            )
+
+    def _finish(
+        self, source: Source, capture: Capture, day: date, sealed: Sequence[sealing.Sealed]
+    ) -> DayReport:
+        """Write the manifest of a day; from then on what it names counts."""
+        count = capture.days[day]
+        objects = [stored for one in sealed for stored in one.objects]
+        sums = _sums(source, capture, day, added(one.paid for one in sealed))
+        manifest = None
+        if objects or day not in self.catalog.days(source.name):
+            rules = self.archive.rules
+            manifest = Manifest(
+                archive=self.archive.id,
+                number=self.catalog.next_number,
+                previous=self.catalog.head,
+                created_at=self.archive.clock.now(),
+                source=source.name,
+                day=day,
+                timezone=rules.zone.key,
+                mapping=source.mapping.label,
+                mapping_digest=source.mapping.digest,
+                lock=self.archive.lock.value,
+                retention_years=rules.retention.years,
+                retention_margin_days=rules.retention.margin.days,
+                counts=count.document(),
+                outcomes=dict(count.outcomes),
+                reject_reasons=dict(count.reasons),
+                sums=sums,
+                objects=objects,
+            )
+            self.catalog.append(manifest)
+            self.known.adopt(manifest.number, [one.known for one in sealed])
+        return DayReport(
+            manifest=manifest,
+            day=day,
+            source=source.name,
+            counts=count.document().model_dump(),
+            outcomes=dict(count.outcomes),
+            reject_reasons=dict(count.reasons),
+            sums=sums,
+            objects=objects,
+        )
+
+    def _midnight(self, day: date, plus_days: int = 0) -> datetime:
+        after = day + timedelta(days=plus_days)
+        return datetime(after.year, after.month, after.day, tzinfo=self.archive.rules.zone)
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def _groups(missing: Sequence[date], sizes: Mapping[date, int]) -> Iterator[list[date]]:
+    """Cut missing days into runs of consecutive days that one pass can hold."""
+    run: list[date] = []
+    rows = 0
+    for day in missing:
+        size = sizes.get(day, 0)
+        if run and (day - run[-1] > timedelta(days=1) or rows + size > ROWS_PER_PASS):
+            yield run
+            run, rows = [], 0
+        run.append(day)
+        rows += size
+    if run:
+        yield run
+
+
+def _sums(source: Source, capture: Capture, day: date, sealed: Paid) -> list[ChannelSum]:
+    """Return a day's sums by channel, source against sealed.
+
+    Raises:
+        ReadBackError: They do not add up: something was lost or doubled on the way.
+    """
+    sums = []
+    for key in sorted(key for key in capture.source_paid if key[0] == day):
+        source_orders, source_amount = capture.source_paid[key]
+        known_orders, known_amount = capture.known_paid.get(key, (0, 0))
+        sealed_orders, sealed_amount = sealed.get(key, (0, 0))
+        if (source_orders, source_amount) != (
+            known_orders + sealed_orders,
+            known_amount + sealed_amount,
+        ):
+            raise ReadBackError(
+                key=f"{source.name} {day} {key[1]}", detail="sums of source and archive differ"
+            )
+        sums.append(
+            ChannelSum(
+                channel=key[1],
+                currency=key[2],
+                source_orders=source_orders,
+                source_amount=source_amount,
+                sealed_orders=sealed_orders,
+                sealed_amount=sealed_amount,
+                known_orders=known_orders,
+                known_amount=known_amount,
+            )
+        )
+    return sums

@@ -1,0 +1,291 @@
+"""The one place that reads the machine: files, environment, clock, locks.
+
+Responsible for turning `archiver.toml` into opened objects. Everything below takes what it
+needs as arguments.
+"""
+
+import fcntl
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from archiver import mapping, roots
+from archiver.archive import Archive, Rules, open_archive, read_anchor
+from archiver.catalog import Catalog
+from archiver.configuration import Configuration, SourceSection, parse_configuration
+from archiver.errors import (
+    AnotherRunError,
+    ConfigurationError,
+    LocalDiskError,
+    NotInitialisedError,
+)
+from archiver.initialise import Identity, KeyPlaces, initialise
+from archiver.known import KnownOrders
+from archiver.nightly import Night
+from archiver.ports import Clock, ObjectStore, Progress, RawPage, Source
+from archiver.sources import open_source
+from archiver.stores.directory import DirectoryStore
+from archiver.stores.s3 import open_s3
+from schemas import documents
+
+ANCHOR: Final = "archive.json"
+RUN_LOCK: Final = "night.lock"
+SEALERS: Final = 2
+"""Partitions sealed at once: one is compressed while another is sent and read back."""
+
+
+class SystemClock:
+    """The host's clock."""
+
+    def now(self) -> datetime:
+        """Return the current instant, UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A configuration file and what it leads to. Nothing is opened before it is asked for."""
+
+    configuration: Configuration
+    folder: Path
+    """Of the configuration file: relative paths start here."""
+    environment: Mapping[str, str]
+    clock: Clock
+
+    @classmethod
+    def load(cls, path: Path, clock: Clock | None = None) -> "Installation":
+        """Read a configuration file.
+
+        Raises:
+            ConfigurationError: It is missing or cannot be used as it is.
+        """
+        try:
+            fields = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise ConfigurationError(detail=f"there is no {path}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(detail=f"{path} cannot be read: {error}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(detail=f"{path}: {error}") from None
+        return cls(
+            parse_configuration(fields), path.absolute().parent, os.environ, clock or SystemClock()
+        )
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What the configuration decides."""
+        section = self.configuration.archive
+        return Rules(
+            retention=self.configuration.rule,
+            zone=ZoneInfo(section.timezone),
+            grace=timedelta(hours=section.grace_hours),
+            lookback=timedelta(days=section.lookback_days),
+            max_bytes_per_night=section.max_bytes_per_night,
+            since=section.since,
+        )
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """The archive's store."""
+        section = self.configuration.store
+        if section.url.startswith("dir:"):
+            return DirectoryStore(self.folder / section.url.removeprefix("dir:"), self.clock)
+        return open_s3(section.url, section.endpoint, section.region)
+
+    @cached_property
+    def places(self) -> KeyPlaces:
+        """Where keys are on this host."""
+        keys = self.configuration.keys
+        return KeyPlaces(
+            anchor=self.folder / ANCHOR,
+            identity=self._key_file("identity", keys.identity),
+            signer=self._key_file("signer", keys.signer),
+            token=self._key_file("token", keys.token),
+            roots={
+                "base": roots.parse_root_spec(keys.root, self.folder),
+                "reveal": roots.parse_root_spec(keys.reveal_root, self.folder),
+            },
+        )
+
+    @property
+    def index_folder(self) -> Path:
+        """Where the local index and caches are."""
+        return self.folder / self.configuration.index.path
+
+    def initialise(self) -> Archive:
+        """Found the archive; see `archiver.initialise`."""
+        section = self.configuration.archive
+        identity = Identity(
+            name=section.name,
+            role=section.role,
+            legal_basis=section.legal_basis,
+            timezone=section.timezone,
+            operator=documents.Operator(credit_code=section.credit_code, icp=section.icp),
+        )
+        return initialise(
+            identity,
+            self.places,
+            self.store,
+            self.clock,
+            self.rules,
+            environment=self.environment,
+        )
+
+    def archive(self, *, to_seal: bool = False) -> Archive:
+        """Open the archive.
+
+        Args:
+            to_seal: Also open the signing and the token key of this host.
+
+        Raises:
+            NotInitialisedError: This host does not know the archive.
+            ConfigurationError: The configuration says another zone, role or basis.
+        """
+        anchor = self._anchor()
+        document = read_anchor(anchor)
+        self._require_same(document)
+        signer = token_key = None
+        if to_seal:
+            places, archive = self.places, document.archive
+            secret = roots.read_secret_file(places.signer, "signer", archive)
+            signer = Ed25519PrivateKey.from_private_bytes(secret)
+            token_key = roots.read_secret_file(places.token, "token", archive)
+        return open_archive(
+            anchor=anchor,
+            store=self.store,
+            clock=self.clock,
+            rules=self.rules,
+            signer=signer,
+            token_key=token_key,
+        )
+
+    def catalog(self, archive: Archive) -> Catalog:
+        """Return the manifests, not yet read."""
+        return Catalog(archive, self.index_folder / "manifests")
+
+    def sources(self) -> list[Source]:
+        """Return the configured sources; nothing is connected yet.
+
+        Raises:
+            ConfigurationError: There is none, or a mapping cannot be used.
+        """
+        if not self.configuration.source:
+            raise ConfigurationError(detail="there is no [[source]]")
+        return [self.source(section) for section in self.configuration.source]
+
+    def source(self, section: SourceSection) -> Source:
+        """Return one source."""
+        return open_source(
+            section,
+            folder=self.folder,
+            password=self._password(section),
+            timezone=section.timezone or self.configuration.archive.timezone,
+        )
+
+    @contextmanager
+    def night(self, progress: Progress) -> Iterator[Night]:
+        """Open everything that a night needs and hold this host's run lock.
+
+        Raises:
+            AnotherRunError: A night is running on this host.
+        """
+        with self._run_lock(), ThreadPoolExecutor(SEALERS, "seal") as executor:
+            archive = self.archive(to_seal=True)
+            yield self._night(archive, executor, progress)
+
+    def _night(self, archive: Archive, executor: Executor, progress: Progress) -> Night:
+        def map_page_of(source: Source) -> mapping.PageMapper:
+            context = mapping.MapContext(
+                archive=archive.id,
+                source=source.name,
+                observed_at=self.clock.now(),
+                session_zone=source.session_zone,
+            )
+
+            def map_page(page: RawPage) -> mapping.MappedPage:
+                return mapping.apply(source.mapping, page, context)
+
+            return map_page
+
+        return Night(
+            archive=archive,
+            catalog=self.catalog(archive),
+            known=KnownOrders.open(archive, self.index_folder / "known"),
+            sources=self.sources(),
+            map_page=map_page_of,
+            executor=executor,
+            in_flight=SEALERS,
+            progress=progress,
+        )
+
+    @contextmanager
+    def _run_lock(self) -> Iterator[None]:
+        try:
+            self.index_folder.mkdir(parents=True, exist_ok=True)
+            file = (self.index_folder / RUN_LOCK).open("a+")
+        except OSError as error:
+            raise LocalDiskError(detail=f"{self.index_folder}: {error.strerror}") from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise AnotherRunError(detail=f"process {file.read().strip()}") from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def _anchor(self) -> bytes:
+        try:
+            return self.places.anchor.read_bytes()
+        except FileNotFoundError:
+            raise NotInitialisedError(detail=f"there is no {self.places.anchor}") from None
+        except OSError as error:
+            raise ConfigurationError(detail=f"{self.places.anchor}: {error.strerror}") from None
+
+    def _require_same(self, document: documents.Archive) -> None:
+        """Refuse a configuration that contradicts what the archive was founded on."""
+        section = self.configuration.archive
+        if section.timezone != document.timezone:
+            raise ConfigurationError(
+                detail=f"[archive] timezone = {section.timezone}, but this archive cuts its days "
+                f"in {document.timezone}; zones never change"
+            )
+        if section.name != document.name:
+            raise ConfigurationError(
+                detail=f"[archive] name = {section.name}, but the archive here is {document.name}"
+            )
+
+    def _key_file(self, name: str, spec: str) -> Path:
+        scheme, _, path = spec.partition(":")
+        if scheme != "file" or not path:
+            raise ConfigurationError(detail=f"[keys] {name} = {spec}: only file:… is possible")
+        return self.folder / path
+
+    def _password(self, section: SourceSection) -> str | None:
+        if section.password_env is not None:
+            if section.password_env not in self.environment:
+                raise ConfigurationError(
+                    detail=f"[[source]] {section.name}: the environment has no "
+                    f"{section.password_env}"
+                )
+            return self.environment[section.password_env]
+        if section.password_file is not None:
+            path = self.folder / section.password_file
+            try:
+                return path.read_text("utf-8").rstrip("\r\n")
+            except OSError as error:
+                raise ConfigurationError(detail=f"{path}: {error.strerror}") from None
+        return None
+
