@@ -7,7 +7,6 @@ Source: Dead Simple Signing Envelope, protocol and envelope v1 (secure-systems-l
 """
 
 import base64
-import binascii
 import json
 from typing import Final
 
@@ -17,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from archiver.errors import TamperedError
 
 _TYPE: Final = "application/vnd.order-archive.{kind}.v1+json"
+_NO_ENVELOPE: Final = (ValueError, KeyError, IndexError, TypeError, RecursionError)
+"""What parsing hostile bytes ends in; the last one when they nest without end."""
 
 
 def sign(payload: bytes, kind: str, key_id: str, private_key: Ed25519PrivateKey) -> bytes:
@@ -46,7 +47,7 @@ def claimed_key_id(envelope: bytes, *, where: str) -> str:
     """
     try:
         return str(json.loads(envelope)["signatures"][0]["keyid"])
-    except (ValueError, KeyError, IndexError, TypeError):
+    except _NO_ENVELOPE:
         raise TamperedError(key=where, detail="not a signed document") from None
 
 
@@ -58,7 +59,7 @@ def unverified_payload(envelope: bytes, *, where: str) -> bytes:
     """
     try:
         return base64.b64decode(json.loads(envelope)["payload"], validate=True)
-    except (ValueError, KeyError, TypeError):
+    except _NO_ENVELOPE:
         raise TamperedError(key=where, detail="not a signed document") from None
 
 
@@ -79,7 +80,7 @@ def verify(envelope: bytes, kind: str, public_key: bytes, *, where: str) -> byte
         payload_type = fields["payloadType"]
         payload = base64.b64decode(fields["payload"], validate=True)
         signature = base64.b64decode(fields["signatures"][0]["sig"], validate=True)
-    except (ValueError, KeyError, IndexError, TypeError, binascii.Error):
+    except _NO_ENVELOPE:
         raise TamperedError(key=where, detail="not a signed document") from None
     if payload_type != _TYPE.format(kind=kind):
         raise TamperedError(key=where, detail=f"not a {kind}")
