@@ -1,0 +1,327 @@
+"""Rows as read from a source into orders, rejects and what is not archived.
+
+Pure and vectorised: nothing here runs once per row, except for rejected rows. Which days and
+windows an order belongs to is not decided here.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from archiver.errors import MappingError
+from archiver.mapping import columns, content, entries, forms, targets
+from archiver.mapping.columns import NO, mask
+from archiver.mapping.entries import Block, Rows
+from archiver.mapping.faults import Faults, FaultsAt, Forgiving, Mask, Positions, Reason
+from archiver.mapping.model import BASIS, Children, Column, OrderMapping, TimeName
+from archiver.mapping.page import MapContext, MappedPage
+from archiver.mapping.rejects import ChildRows, rejected
+from archiver.ports import RawPage
+from schemas.orders import INSTANT, ORDER_V1
+
+CLOCK_SLACK: Final = timedelta(days=1)
+"""How far an end time may lie ahead of us: a zone mistaken by hours is not a broken row."""
+
+
+def apply(page: RawPage, mapping: OrderMapping, context: MapContext) -> MappedPage:
+    """Map a page.
+
+    Args:
+        page: As a source read it, with at least `mapping.page_columns`, all `large_binary`.
+        mapping: Says how.
+        context: Names and the moment of reading.
+    """
+    return _Mapper(page, mapping, context).run()
+
+
+class _Mapper:
+    """One page on its way. Methods run in the order in which `run` calls them."""
+
+    def __init__(self, page: RawPage, mapping: OrderMapping, context: MapContext) -> None:
+        self.mapping = mapping
+        self.context = context
+        self.rows = page.rows.num_rows
+        self.children = page.children
+        self.raw = self._columns(page.rows, mapping.page_columns)
+        self.faults = Faults(self.rows)
+        self.texts: dict[str, pa.Array] = {}
+        self.own = Rows(
+            count=self.rows,
+            text=self.texts.__getitem__,
+            sink=self.faults,
+            session_zone=context.session_zone,
+        )
+        self.blocks: dict[str, list[Block]] = {
+            name: [] for name in ("payments", "deliveries", "after_sales", "events", "extra")
+        }
+        self.child_content: list[pa.Array] = []
+        self.child_rows: list[ChildRows] = []
+
+    def run(self) -> MappedPage:
+        mapping = self.mapping
+        for name in mapping.own_columns:
+            self.texts[name] = columns.text(self.raw[name], name, self.faults)
+        for name in sorted(mapping.lookup_columns):
+            self.texts[name] = columns.text(self.raw[name], name, Forgiving())
+        self._read_forms()
+        outcome, skipped = self._outcomes()
+        order_id = self.texts[mapping.order_id]
+        self.faults.mark(_blank(order_id), Reason.NULL_ORDER_ID, mapping.order_id)
+        times = {
+            name: columns.instants(
+                self.texts[time.column], time, self.context.session_zone, self.faults
+            )
+            for name, time in mapping.times.items()
+        }
+        completed, basis = self._completion(times, outcome, skipped)
+        fields = {
+            path: entries.typed(self.own, leaf, targets.FIELDS[path])
+            for path, leaf in mapping.fields.items()
+        }
+        self._fill_lists()
+        for child in mapping.children:
+            self._add_children(child)
+        found = {
+            "order_id": order_id,
+            "outcome": outcome,
+            "completed_at": completed,
+            "completed_basis": basis,
+        }
+        table = self._table(found, times, fields)
+        return self._sorted_out(table, times, skipped)
+
+    def _columns(self, table: pa.Table, names: Iterable[str]) -> dict[str, pa.Array]:
+        missing = [name for name in names if name not in table.column_names]
+        if missing:
+            detail = f"the source has no column {', '.join(missing)}"
+            raise MappingError(source=self.context.source, detail=detail)
+        return {name: _flat(table[name]) for name in names}
+
+    def _read_forms(self) -> None:
+        """Drop passwords from form columns, in text and in raw bytes, before anything else."""
+        for form in self.mapping.forms:
+            column = form.column
+            where = entries.chosen(self.own, form.when)
+            if where.any():
+                rows = np.flatnonzero(where)
+                lines = forms.read(self.texts[column].take(pa.array(rows)))
+                cleaned = forms.clean(lines, len(rows))
+                had = self.texts[column].is_valid()
+                chosen = pa.array(where)
+                self.texts[column] = pc.if_else(
+                    had, pc.replace_with_mask(self.texts[column], chosen, cleaned), None
+                )
+                self.raw[column] = pc.replace_with_mask(
+                    self.raw[column],
+                    pc.and_(chosen, had),
+                    pc.cast(cleaned, pa.large_binary()).filter(had.filter(chosen)),
+                )
+                filled = forms.fill(lines, form, len(rows))
+                self.blocks["deliveries"].append(_at(rows, entries.from_form(filled, form.kind)))
+                self.blocks["extra"].append(
+                    Block(
+                        row=rows[filled.extra_row],
+                        leaves={"name": filled.extra_name, "value": filled.extra_value},
+                    )
+                )
+
+    def _unread(self) -> dict[str, Mask]:
+        """Return for each form column the rows in which nobody looked for passwords.
+
+        Those whose text is broken, and those that are neither a manual order nor goods: their
+        kind is unknown, so the column may be a form.
+        """
+        unread: dict[str, Mask] = {}
+        for form in self.mapping.forms:
+            filled = entries.chosen(self.own, form.when)
+            goods = np.zeros(self.rows, np.bool_)
+            for entry in self.mapping.deliveries:
+                secret = entry.columns.get("secret")
+                if isinstance(secret, Column) and secret.column == form.column:
+                    goods |= entries.chosen(self.own, entry.when)
+            clean = filled & mask(self.texts[form.column].is_valid())
+            rows = ~(goods & ~filled) & ~clean
+            unread[form.column] = unread.get(form.column, np.True_) & rows
+        return unread
+
+    def _outcomes(self) -> tuple[pa.Array, Mask]:
+        """Return each row's outcome and which rows are not archived at all."""
+        status = self.mapping.status
+        known = status.outcomes
+        states = self.texts[status.column]
+        found = pc.index_in(states, pa.array(list(known), pa.string()))
+        outcome = pa.array(list(known.values()), pa.string()).take(found)
+        left = ("ignored",) if self.context.include_open else ("ignored", "open")
+        skipped = mask(pc.is_in(outcome, pa.array(left, pa.string())))
+        self.faults.mark(mask(found.is_null()), Reason.UNKNOWN_STATUS, status.column)
+        return outcome, skipped
+
+    def _completion(
+        self, times: Mapping[TimeName, pa.Array], outcome: pa.Array, skipped: Mask
+    ) -> tuple[pa.Array, pa.Array]:
+        """Return end time and basis: the latest of the rule's times, else its other one."""
+        rule = self.mapping.completion
+        latest = rule.latest_of
+        completed = (
+            times[latest[0]]
+            if len(latest) == 1
+            else pc.max_element_wise(*(times[name] for name in latest), skip_nulls=True)
+        )
+        basis = pa.nulls(self.rows, pa.string())
+        for name in reversed(latest):
+            taken = pc.equal(times[name], completed)
+            basis = pc.if_else(pc.coalesce(taken, NO), BASIS[name], basis)
+        if rule.otherwise:
+            other = times[rule.otherwise]
+            lacking = completed.is_null()
+            basis = pc.if_else(pc.and_(lacking, other.is_valid()), BASIS[rule.otherwise], basis)
+            completed = pc.coalesce(completed, other)
+        is_open = mask(pc.equal(outcome, "open"))
+        if is_open.any():
+            hide = pa.array(is_open)
+            completed = pc.if_else(hide, pa.scalar(None, INSTANT), completed)
+            basis = pc.if_else(hide, pa.scalar(None, pa.string()), basis)
+        needs = ~is_open & ~skipped
+        column = self.mapping.times[rule.names[-1]].column
+        self.faults.mark(mask(completed.is_null()) & needs, Reason.MISSING_END_TIME, column)
+        limit = pa.scalar(self.context.observed_at + CLOCK_SLACK, INSTANT)
+        self.faults.mark(mask(pc.greater(completed, limit)) & needs, Reason.FUTURE_TIME, column)
+        return completed, basis
+
+    def _fill_lists(self) -> None:
+        at = entries.sink_at(self.faults, self.rows)
+        own = {
+            "payments": self.mapping.payments,
+            "deliveries": self.mapping.deliveries,
+            "after_sales": self.mapping.after_sales,
+            "events": self.mapping.events,
+        }
+        for field, blocks in own.items():
+            for entry in blocks:
+                self.blocks[field].append(entries.from_rows(self.own, field, entry, at))
+        self.blocks["extra"] += entries.leftovers(self.own, self.mapping.extra)
+
+    def _add_children(self, child: Children) -> None:
+        """Map a child table, and remember its bytes for digests and rejects."""
+        raw = self._columns(self.children[child.field], self.mapping.child_columns(child))
+        parents = self.raw[child.on or self.mapping.key]
+        found = pc.index_in(raw[child.key], parents, skip_nulls=True)
+        order = np.argsort(np.asarray(found.fill_null(-1)), kind="stable")
+        order = order[found.null_count :]
+        taken = pa.array(order)
+        raw = {name: values.take(taken) for name, values in raw.items()}
+        row: Positions = np.asarray(found.take(taken)).astype(np.int64)
+        sink = FaultsAt(self.faults, self.rows, row)
+        texts = {name: columns.text(values, name, sink) for name, values in raw.items()}
+        rows = Rows(
+            count=len(row),
+            text=texts.__getitem__,
+            sink=sink,
+            session_zone=self.context.session_zone,
+        )
+        self.blocks[child.field].append(entries.from_children(rows, row, child))
+        self.child_content += content.of_children(list(raw.values()), row, self.rows)
+        self.child_rows.append(ChildRows(prefix=child.field, raw=raw, row=row))
+
+    def _table(
+        self,
+        found: Mapping[str, pa.Array],
+        times: Mapping[TimeName, pa.Array],
+        fields: Mapping[str, pa.Array],
+    ) -> pa.Table:
+        """Return all rows as orders; rows with faults are among them and go afterwards."""
+        given: dict[str, pa.Array] = {
+            **found,
+            "source_status": columns.or_null(self.texts[self.mapping.status.column]),
+            "quantity": fields.get("quantity"),
+            "archive": self._same(self.context.archive),
+            "source": self._same(self.context.source),
+            "mapping_digest": self._same(self.mapping.digest),
+            "completion_rule": self._same(self.mapping.completion.text),
+            "revision": pa.repeat(pa.scalar(1, pa.int32()), self.rows),
+            "first_seen_at": pa.repeat(pa.scalar(self.context.observed_at, INSTANT), self.rows),
+            "secret_commitment": pa.repeat(pa.scalar(bytes(32), pa.binary(32)), self.rows),
+        }
+        for name in ("created", "paid", "delivered", "closed"):
+            if name in times:
+                at = given[f"{name}_at"] = times[name]
+                given[f"{name}_basis"] = pc.if_else(at.is_valid(), "recorded", None)
+        for name in ("seller", "buyer", "product", "money"):
+            given[name] = _struct(name, fields, self.rows)
+        for name, blocks in self.blocks.items():
+            given[name] = entries.lists(name, blocks, self.rows)
+        arrays = [
+            given[field.name]
+            if given.get(field.name) is not None
+            else pa.nulls(self.rows, field.type)
+            for field in ORDER_V1
+        ]
+        # Required fields of rejected rows are null here, so the schema is put on later.
+        return pa.Table.from_arrays(arrays, names=ORDER_V1.names)
+
+    def _same(self, value: str) -> pa.Array:
+        return pa.repeat(pa.scalar(value), self.rows)
+
+    def _sorted_out(
+        self, table: pa.Table, times: Mapping[TimeName, pa.Array], skipped: Mask
+    ) -> MappedPage:
+        bad = self.faults.bad & ~skipped
+        good = ~(bad | skipped)
+        told = self.mapping.changed_at
+        changed = times[told] if told else pa.nulls(self.rows, INSTANT)
+        own = content.joined(
+            [*(self.raw[name] for name in self.mapping.digest_columns), *self.child_content]
+        )
+        if not good.all():
+            chosen = pa.array(good)
+            table, own, changed = table.filter(chosen), own.filter(chosen), changed.filter(chosen)
+        rejects, reject_content = rejected(
+            np.flatnonzero(bad),
+            raw=self.raw,
+            children=self.child_rows,
+            unread=self._unread() if bad.any() else {},
+            faults=self.faults,
+            mapping=self.mapping,
+            context=self.context,
+        )
+        return MappedPage(
+            orders=pa.Table.from_arrays(
+                [_flat(column) for column in table.columns], schema=ORDER_V1
+            ),
+            content=own,
+            changed_at=changed,
+            rejects=rejects,
+            reject_content=reject_content,
+            not_archived=int(skipped.sum()),
+        )
+
+
+def _struct(name: str, fields: Mapping[str, pa.Array], rows: int) -> pa.Array:
+    kind = ORDER_V1.field(name).type
+    arrays = [
+        fields[path] if (path := f"{name}.{leaf.name}") in fields else pa.nulls(rows, leaf.type)
+        for leaf in kind
+    ]
+    return pa.StructArray.from_arrays(arrays, fields=list(kind))
+
+
+def _blank(values: pa.Array) -> Mask:
+    """Return which ids are missing; what is blank identifies nothing."""
+    length = pc.binary_length(pc.utf8_trim_whitespace(values))
+    return mask(pc.equal(length, 0)) | mask(values.is_null())
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    """Return a table's column as one array."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return column.combine_chunks() if column.num_chunks else pa.array([], column.type)
+
+
+def _at(rows: Positions, block: Block) -> Block:
+    """Return a block made of chosen rows, placed in the page."""
+    return Block(row=rows[block.row], leaves=block.leaves)

@@ -1,0 +1,42 @@
+"""What the mapper is told, and what it returns."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import pyarrow as pa
+
+from schemas.orders import REJECT_V1
+
+REJECTED_V1: Final = pa.schema([field for field in REJECT_V1 if field.name != "row_digest"])
+"""Rejects as the mapper gives them: the keyed digest is the caller's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapContext:
+    """What a mapper must be told."""
+
+    archive: str
+    source: str
+    observed_at: datetime
+    session_zone: str = "UTC"
+    """The zone of times declared as `session` (`DatabaseSource.session_zone`)."""
+    include_open: bool = False
+    """Map unfinished paid orders too, without an end time; else they count as not archived."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedPage:
+    """A page after mapping: every row is in exactly one of orders, rejects, not archived."""
+
+    orders: pa.Table
+    """Exactly ORDER_V1. Revision 1; `card_token` and `secret_commitment` wait for sealing."""
+    content: pa.LargeBinaryArray
+    """Bytes of each order that decide whether it changed (`archiver.mapping.content`)."""
+    changed_at: pa.Array
+    """When the source last touched each order; null where it does not say."""
+    rejects: pa.Table
+    """REJECT_V1 without `row_digest`."""
+    reject_content: pa.LargeBinaryArray
+    not_archived: int
+    """Rows in states that are not archived: never paid, or still open."""

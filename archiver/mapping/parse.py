@@ -1,0 +1,72 @@
+"""The text of a mapping file, with its parameters, into a mapping."""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from archiver.errors import MappingError
+from archiver.mapping.model import OrderMapping
+
+_PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
+_IDENTIFIER_PART: Final = re.compile(r"[A-Za-z0-9_]{0,48}")
+"""A parameter becomes part of a table's name and nothing else: no quotes, dots or spaces."""
+
+
+def parse_mapping(
+    text: str | Mapping[str, Any], parameters: Mapping[str, str] | None = None, *, source: str = ""
+) -> OrderMapping:
+    """Return the mapping that a TOML text, or a table already parsed, states.
+
+    Args:
+        text: The mapping. Its table `parameters` holds names and defaults; `{name}` in a query
+            stands for the value.
+        parameters: Values given by the configuration.
+        source: The source's name, for errors.
+
+    Raises:
+        MappingError: It is no TOML, says something unknown or contradictory, or a parameter is
+            unknown or no part of an identifier.
+    """
+    try:
+        table = dict(tomllib.loads(text) if isinstance(text, str) else text)
+    except tomllib.TOMLDecodeError as error:
+        raise MappingError(source=source, detail=f"it is no TOML: {error}") from None
+    defaults = table.pop("parameters", {})
+    given = dict(parameters or {})
+    unknown = given.keys() - defaults.keys()
+    if unknown:
+        detail = f"it has no parameter {', '.join(sorted(unknown))}"
+        raise MappingError(source=source, detail=detail)
+    values = {name: str(value) for name, value in {**defaults, **given}.items()}
+    for name, value in values.items():
+        if not _IDENTIFIER_PART.fullmatch(value):
+            detail = f"parameter {name} may hold letters, digits and underscores only"
+            raise MappingError(source=source, detail=detail)
+    for part in (table, *table.get("lookups", ()), *table.get("children", ())):
+        if isinstance(part, dict) and isinstance(part.get("query"), str):
+            part["query"] = _filled_in(part["query"], values, source)
+    try:
+        # By way of JSON, because TOML's arrays are lists and the model's are tuples.
+        return OrderMapping.model_validate_json(json.dumps(table, default=str))
+    except ValidationError as error:
+        raise MappingError(source=source, detail=_first(error)) from None
+
+
+def _filled_in(query: str, values: Mapping[str, str], source: str) -> str:
+    for name in _PARAMETER.findall(query):
+        if name not in values:
+            raise MappingError(
+                source=source, detail=f"the query uses {{{name}}}, which has no value"
+            )
+    return _PARAMETER.sub(lambda match: values[match[1]], query).strip().rstrip(";")
+
+
+def _first(error: ValidationError) -> str:
+    """Return the first complaint in one line; a mapping holds no secrets, but long queries."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]

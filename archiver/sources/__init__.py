@@ -1,0 +1,1 @@
+"""Where orders come from: shop databases, read and never written."""
