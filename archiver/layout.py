@@ -12,7 +12,7 @@ MANIFESTS: Final = "manifests/"
 SIGNERS: Final = "signers/"
 COHORTS: Final = "cohorts/"
 
-_MANIFEST_KEY: Final = re.compile(r"manifests/(\d{8})\.json")
+_MANIFEST_KEY: Final = re.compile(r"manifests/([0-9]{8})\.json")
 
 
 def signer_key(number: int) -> str:

@@ -1,0 +1,83 @@
+"""Every error says what happened, in two languages, and what to run next."""
+
+import string
+from collections.abc import Iterator
+
+import pytest
+
+from archiver import errors
+from archiver.errors import ArchiverError, Exit
+
+
+def subclasses(base: type[ArchiverError] = ArchiverError) -> Iterator[type[ArchiverError]]:
+    for one in base.__subclasses__():
+        yield one
+        yield from subclasses(one)
+
+
+ALL = sorted(
+    (one for one in subclasses() if one.__module__ == errors.__name__), key=lambda one: one.__name__
+)
+COMMANDS = {"archiver", "timedatectl"}
+
+
+def names(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+@pytest.mark.parametrize("error", ALL)
+def test_every_error_speaks_both_languages_of_the_same_facts(error: type[ArchiverError]) -> None:
+    assert names(error.en) == names(error.zh)
+    assert names(error.next) <= names(error.en)
+    made = error(**{name: f"<{name}>" for name in names(error.en)})
+    for language in ("en", "zh"):
+        assert all(f"<{name}>" in made.text(language) for name in names(error.en))
+    assert str(made) == made.text("en")
+    assert "{" not in made.next_command
+
+
+@pytest.mark.parametrize("error", ALL)
+def test_chinese_is_chinese_and_english_is_not(error: type[ArchiverError]) -> None:
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in error.zh)
+    assert error.en.isascii()
+
+
+@pytest.mark.parametrize("error", ALL)
+def test_every_error_has_a_purpose_and_an_exit(error: type[ArchiverError]) -> None:
+    assert error.__doc__
+    assert error.exit in set(Exit) - {Exit.DONE, Exit.BUG, Exit.REJECTS, Exit.INTERRUPTED}
+    assert error.next == "" or error.next.split()[0] in COMMANDS
+
+
+def test_codes_are_unique_and_for_programs() -> None:
+    codes = [error.code for error in ALL]
+    assert len(set(codes)) == len(codes)
+    assert all(code.replace("-", "").isalpha() and code.islower() for code in codes)
+
+
+def test_what_was_raised_comes_back_as_facts() -> None:
+    error = errors.MappingError(source="main", detail="no column 'x'")
+    assert error.params == {"source": "main", "detail": "no column 'x'"}
+    assert error.next_command == "archiver source check --source main"
+    assert isinstance(error, errors.ConfigurationError)
+
+
+def test_braces_in_a_fact_are_no_template() -> None:
+    assert str(errors.ConfigurationError(detail="{x} {0} {")) == "Configuration: {x} {0} {"
+
+
+def test_a_plain_error_of_ours_is_a_bug() -> None:
+    assert (ArchiverError(detail="x").exit, ArchiverError.code) == (Exit.BUG, "bug")
+
+
+def test_the_exit_codes_are_the_contract() -> None:
+    assert {one.name: one.value for one in Exit} == {
+        "DONE": 0,
+        "BUG": 1,
+        "FIX_REQUEST": 2,
+        "REJECTS": 3,
+        "TRY_LATER": 10,
+        "FORBIDDEN": 11,
+        "ALARM": 20,
+        "INTERRUPTED": 130,
+    }

@@ -1,0 +1,66 @@
+"""Object keys: one place makes them, and every store takes them."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archiver import layout
+from archiver.stores.preconditions import require_key
+
+NAME = "0123456789abcdef" * 2
+
+
+def test_keys_are_what_the_format_says() -> None:
+    assert layout.ARCHIVE == "archive.json"
+    assert layout.signer_key(1) == "signers/0001.json"
+    assert layout.cohort_key("orders-2029-03") == "cohorts/orders-2029-03.json"
+    assert layout.manifest_key(1) == "manifests/00000001.json"
+    key = layout.data_key("orders", "main", date(2026, 3, 5), NAME)
+    assert key == f"orders/main/2026/03/05/{NAME}.parquet"
+
+
+@pytest.mark.parametrize("kind", ["orders", "rejects", "segments", "known"])
+def test_every_store_takes_every_key(kind: str) -> None:
+    for key in (
+        layout.ARCHIVE,
+        layout.signer_key(9999),
+        layout.cohort_key("rejects-2029-12"),
+        layout.manifest_key(99_999_999),
+        layout.data_key(kind, "s" * 64, date(9999, 12, 31), NAME),
+    ):
+        require_key(key)
+
+
+@given(st.integers(1, 99_999_999))
+def test_a_manifest_s_number_is_read_from_its_key(number: int) -> None:
+    assert layout.manifest_number(layout.manifest_key(number)) == number
+
+
+@given(st.lists(st.integers(1, 99_999_999), min_size=2, max_size=5))
+def test_manifests_list_in_the_order_of_their_numbers(numbers: list[int]) -> None:
+    keys = [layout.manifest_key(number) for number in sorted(numbers)]
+    assert keys == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "archive.json",
+        "manifests/1.json",
+        "manifests/000000001.json",
+        "manifests/00000001.json.bak",
+        "x/manifests/00000001.json",
+        "manifests/00000001.json\n",
+        "manifests/0000000a.json",
+        "manifests/",
+        "",
+    ],
+)
+def test_other_keys_have_no_number(key: str) -> None:
+    assert layout.manifest_number(key) is None
+
+
+def test_digits_of_other_scripts_are_no_number() -> None:
+    assert layout.manifest_number("manifests/٠٠٠٠٠٠٠١.json") is None
