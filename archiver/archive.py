@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,7 @@ from archiver.errors import (
     TamperedError,
 )
 from archiver.ports import Clock, LockMode, ObjectStore, StoredObject, StoreSettings
+from archiver.retention import Rule
 from schemas import documents
 
 MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -42,21 +43,19 @@ D = TypeVar("D", bound=documents.Document)
 class Rules:
     """What the configuration decides."""
 
-    retention: retention.Rule
+    retention: Rule
     zone: ZoneInfo
     """Whose days cut the orders."""
     grace: timedelta
     """How long after its end a day stays open."""
     lookback: timedelta
     max_bytes_per_night: int
-    since: datetime | None = None
+    since: date | None = None
 
     @property
-    def evidence(self) -> retention.Rule:
+    def evidence(self) -> Rule:
         """How long documents without personal data are kept."""
-        return retention.Rule(
-            years=self.retention.years + EVIDENCE_YEARS, margin=self.retention.margin
-        )
+        return Rule(years=self.retention.years + EVIDENCE_YEARS, margin=self.retention.margin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,4 +84,3 @@ def added(sums: Iterable[Paid]) -> dict[tuple[date, str, str], tuple[int, Decima
             before_count, before_amount = total.get(key, (0, Decimal("0.00")))
             total[key] = (before_count + count, before_amount + amount)
     return total
-

@@ -7,7 +7,7 @@ the mapping for what a row means and on the known orders for what was sealed bef
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from archiver import mapping, partition, retention, tokens
+from archiver import partition, retention, tokens
 from archiver.archive import ORDERS_CLASS, Archive
 from archiver.batch import Batch, Paid, added, day_number, day_of, paid_by_channel
 from archiver.known import KnownOrders
+from archiver.mapping import MapContext, MappedPage, OrderMapping, apply
 from archiver.ports import RawPage, Source, Window
 from archiver.tokens import Bytes2D
 from schemas.documents import Counts
@@ -32,12 +33,11 @@ PROXY_BASES: Final = ("updated", "observed")
 """End times that are not the transaction's own: a touch of the row moves them."""
 MAX_BATCH_BYTES: Final = 128 << 20
 """A partition of fat rows is cut earlier: 32-bit offsets and memory are finite."""
-DUPLICATE_REASON: Final = "duplicate-id"
-
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _US_PER_DAY: Final = 86_400_000_000
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class RepeatedIdsError(Exception):
@@ -77,6 +77,35 @@ class Span:
     """Orders that ended before are not this archive's."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedSource:
+    """A source together with what its rows mean."""
+
+    source: Source
+    mapping: OrderMapping
+    session_zone: str
+
+    def map_page(
+        self, page: RawPage, archive: str, now: datetime, *, repeated: bool = False
+    ) -> MappedPage:
+        """Return a page's rows as orders and rejects; all as rejects if ids are `repeated`."""
+        context = MapContext(
+            archive=archive,
+            source=self.source.name,
+            observed_at=now,
+            session_zone=self.session_zone,
+        )
+        return apply(page, self.mapping, context, repeated=repeated)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """Rows of repeated ids, until all of them lie side by side."""
+
+    rows: "_Rows"
+    page: RawPage
+
+
 @dataclass(slots=True)
 class _Buffer:
     """Rows that wait until a partition is full."""
@@ -85,7 +114,7 @@ class _Buffer:
     known: list[pa.Table] = field(default_factory=list)
     count: int = 0
     size_bytes: int = 0
-    retain_until: datetime = datetime.min.replace(tzinfo=UTC)
+    retain_until: datetime = _NEVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +140,9 @@ class Capture:
     """One pass over a source."""
 
     archive: Archive
-    source: Source
+    mapped: MappedSource
     known: KnownOrders
     span: Span
-    map_page: Callable[[RawPage], mapping.MappedPage]
     apart: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     """Token heads of order ids that an earlier pass met twice, sorted."""
     days: dict[date, DayCount] = field(init=False)
@@ -123,7 +151,7 @@ class Capture:
     _buffers: dict[tuple[str, date, bool, str], _Buffer] = field(default_factory=dict)
     _seen: list[NDArray[np.uint64]] = field(default_factory=list)
     _repeated: list[NDArray[np.uint64]] = field(default_factory=list)
-    _held: list[tuple[_Rows, mapping.Rejected]] = field(default_factory=list)
+    _held: list[_Held] = field(default_factory=list)
     _retain: dict[int, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -136,10 +164,10 @@ class Capture:
         Raises:
             RepeatedIdsError: See there. What was yielded must not be named by a manifest.
         """
-        for page in self.source.pages(self.span.ended, self.span.changed):
-            mapped = self.map_page(page)
-            self._take_rejects(mapped.rejected)
-            self._take_orders(mapped)
+        for page in self.mapped.source.pages(self.span.ended, self.span.changed):
+            mapped = self._map(page)
+            self._take_rejects(mapped.rejects, mapped.reject_content)
+            self._take_orders(page, mapped)
             if not self._repeated:
                 yield from self._cut(full_only=True)
         if self._repeated:
@@ -149,11 +177,10 @@ class Capture:
 
     # --- rows --------------------------------------------------------------------------------
 
-    def _take_orders(self, mapped: mapping.MappedPage) -> None:
+    def _take_orders(self, page: RawPage, mapped: MappedPage) -> None:
         orders = mapped.orders
         ends = self._local_days(orders["completed_at"])
         wanted = (ends >= day_number(self.span.earliest)) & (ends <= self._last_number)
-        wanted &= pc.not_equal(orders["outcome"], "open").to_numpy()
         if not wanted.any():
             return
         chosen = pa.array(wanted)
@@ -169,9 +196,9 @@ class Capture:
         heads = tokens.first_64_bits(rows.tokens)
         held = np.isin(heads, self.apart) if len(self.apart) else np.zeros(len(heads), np.bool_)
         if held.any():
-            positions = np.flatnonzero(wanted)[held]
-            rejected = mapped.as_rejected(positions, DUPLICATE_REASON, self._order_id_column)
-            self._held.append((rows.take(held), rejected))
+            positions = pa.array(mapped.row[wanted][held])
+            rest = RawPage(rows=page.rows.take(positions), children=page.children)
+            self._held.append(_Held(rows=rows.take(held), page=rest))
             rows, heads = rows.take(~held), heads[~held]
         self._notice_repeated(heads)
         self._decide(rows)
@@ -186,9 +213,7 @@ class Capture:
         if changed.any():
             # The first sealed end time stands unless the rule itself moves it later: a proxy
             # moves whenever somebody touches the row, and that must not prolong anything.
-            proxy = pc.is_in(
-                rows.orders["completed_basis"], pa.array(PROXY_BASES)
-            ).to_numpy()
+            proxy = pc.is_in(rows.orders["completed_basis"], pa.array(PROXY_BASES)).to_numpy()
             later = np.maximum(match.completed_at, own_ends)
             ends = np.where(changed, np.where(proxy, match.completed_at, later), own_ends)
         retained, free = self._retention(ends)
@@ -219,14 +244,13 @@ class Capture:
             cohort = retention.cohort_of(free_at, ORDERS_CLASS)
             self._buffer("orders", (day_of(day), bool(own), cohort), stamped, known, part, free_at)
 
-    def _take_rejects(self, rejected: mapping.Rejected) -> None:
+    def _take_rejects(self, rows: pa.Table, content: pa.Array) -> None:
         """Buffer rejects that were not sealed before, under the span's last day."""
-        if not len(rejected.rows):
+        if not len(rows):
             return
-        rows = rejected.rows
         names = self._identities(rows["row_key"], b"\0reject")
         reject_tokens = tokens.tokens(self._token_key, names)
-        digests = tokens.digests(self._digest_key, rejected.content)
+        digests = tokens.digests(self._digest_key, content)
         match = self.known.match(reject_tokens)
         before = match.found & (match.digest == digests).all(axis=1)
         last = self.days[self.span.days[-1]]
@@ -267,13 +291,9 @@ class Capture:
         if not self._held:
             return
         rows = _Rows(
-            orders=pa.concat_tables([held.orders for held, _ in self._held]),
-            tokens=np.concatenate([held.tokens for held, _ in self._held]),
-            digests=np.concatenate([held.digests for held, _ in self._held]),
-        )
-        rejected = mapping.Rejected(
-            rows=pa.concat_tables([r.rows for _, r in self._held]),
-            content=pa.concat_arrays([r.content for _, r in self._held]),
+            orders=pa.concat_tables([held.rows.orders for held in self._held]),
+            tokens=np.concatenate([held.rows.tokens for held in self._held]),
+            digests=np.concatenate([held.rows.digests for held in self._held]),
         )
         _, first, group = np.unique(rows.tokens, axis=0, return_index=True, return_inverse=True)
         group = group.ravel()
@@ -290,13 +310,15 @@ class Capture:
             paid = paid_by_channel(rows.take(extra).orders, days[extra])
             self.source_paid = added([self.source_paid, paid])
             self.known_paid = added([self.known_paid, paid])
-        if conflict.any():
-            chosen = pa.array(conflict)
-            self._take_rejects(
-                mapping.Rejected(
-                    rows=rejected.rows.filter(chosen), content=rejected.content.filter(chosen)
+        start = 0
+        for held in self._held:
+            here = conflict[start : (start := start + len(held.rows.tokens))]
+            if here.any():
+                page = RawPage(
+                    rows=held.page.rows.filter(pa.array(here)), children=held.page.children
                 )
-            )
+                mapped = self._map(page, repeated=True)
+                self._take_rejects(mapped.rejects, mapped.reject_content)
         single = ~conflict & is_first
         if single.any():
             self._decide(rows.take(single))
@@ -334,7 +356,7 @@ class Capture:
     def _batches_of(
         self, place: tuple[str, date, bool, str], buffer: _Buffer, *, full_only: bool
     ) -> Iterator[Batch]:
-        kind, day, own, cohort = place
+        kind, day, _own, cohort = place
         rows, known = pa.concat_tables(buffer.rows), pa.concat_tables(buffer.known)
         share = max(1, -(-buffer.size_bytes // MAX_BATCH_BYTES))
         size = min(partition.MAX_ROWS, -(-len(rows) // share))
@@ -349,7 +371,7 @@ class Capture:
                 return
             yield Batch(
                 kind="orders" if kind == "orders" else "rejects",
-                source=self.source.name,
+                source=self.mapped.source.name,
                 day=day,
                 rows=rows.slice(start, size).combine_chunks(),
                 known=_by_token(known.slice(start, size)),
@@ -388,11 +410,14 @@ class Capture:
 
     def _identities(self, ids: pa.ChunkedArray, kind: bytes = b"") -> pa.Array:
         """Return what a known token is made of: source, kind, id; NUL is in none of them."""
-        prefix = self.source.name.encode() + kind + b"\0"
+        prefix = self.mapped.source.name.encode() + kind + b"\0"
         values = ids.combine_chunks().cast(pa.large_binary())
         values = pc.fill_null(values, b"")
         empty = pa.scalar(b"", pa.large_binary())
         return pc.binary_join_element_wise(pa.scalar(prefix, pa.large_binary()), values, empty)
+
+    def _map(self, page: RawPage, *, repeated: bool = False) -> MappedPage:
+        return self.mapped.map_page(page, self.archive.id, self._now, repeated=repeated)
 
     @property
     def _last_number(self) -> int:
@@ -409,10 +434,6 @@ class Capture:
     @property
     def _digest_key(self) -> bytes:
         return tokens.derive_key(self.archive.night_keys().token_key, "known-digest")
-
-    @property
-    def _order_id_column(self) -> str:
-        return "order_id"
 
 
 def _days_in(column: pa.Array | pa.ChunkedArray, zone: str) -> Ints:
@@ -482,7 +503,9 @@ def _reject_rows(rows: pa.Table, digests: Bytes2D, first_seen: Ints) -> pa.Table
         "first_seen_at": _instants(first_seen),
     }
     return pa.Table.from_arrays(
-        [columns.get(name, rows[name] if name in rows.column_names else None)
-         for name in REJECT_V1.names],
+        [
+            columns.get(name, rows[name] if name in rows.column_names else None)
+            for name in REJECT_V1.names
+        ],
         schema=REJECT_V1,
     )

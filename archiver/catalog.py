@@ -91,9 +91,7 @@ class Catalog:
             raise AnotherRunError(detail=f"it has written {key}") from None
         self._remember(manifest.number, stored.version_id, content)
         self.entries.append(
-            SignedDocument(
-                document=manifest, version_id=stored.version_id, sha256=stored.sha256
-            )
+            SignedDocument(document=manifest, version_id=stored.version_id, sha256=stored.sha256)
         )
 
     def _read(self, number: int, versions: Sequence[VersionEntry]) -> SignedDocument[Manifest]:
@@ -137,4 +135,3 @@ class Catalog:
         # Version ids are the store's own; hashed, any of them is a file name.
         name = hashlib.sha256(version_id.encode()).hexdigest()[:16]
         return self.cache / f"{number:08d}-{name}.json"
-

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
-from archiver import retention
 from archiver.errors import ConfigurationError
+from archiver.retention import Rule, require_lawful
 
 DEFAULT_MAX_BYTES: Final = 200 << 30
 """Rows of about 700 bytes in memory: some 300 million orders. A night beyond is a mistake."""
@@ -127,10 +134,10 @@ class Configuration(Section):
         return sources
 
     @property
-    def rule(self) -> retention.Rule:
+    def rule(self) -> Rule:
         """The retention rule of orders."""
         margin = timedelta(days=self.retention.margin_days)
-        return retention.Rule(years=self.retention.years, margin=margin)
+        return Rule(years=self.retention.years, margin=margin)
 
 
 def parse_configuration(fields: dict[str, Any]) -> Configuration:
@@ -146,9 +153,7 @@ def parse_configuration(fields: dict[str, Any]) -> Configuration:
         problems = error.errors(include_input=False, include_url=False, include_context=False)
         detail = "; ".join(f"{_where(p['loc'])}: {p['msg']}" for p in problems)
         raise ConfigurationError(detail=detail) from None
-    retention.require_lawful(
-        configuration.rule, timedelta(days=configuration.archive.lookback_days)
-    )
+    require_lawful(configuration.rule, timedelta(days=configuration.archive.lookback_days))
     return configuration
 
 

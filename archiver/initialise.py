@@ -92,9 +92,7 @@ def initialise(
         ConfigurationError: Equal roots, or a bucket that cannot lock.
         ClockError: This host's clock and the store's differ too much.
     """
-    roots.refuse_equal_roots(
-        places.roots["base"], places.roots["reveal"], environment=environment
-    )
+    roots.refuse_equal_roots(places.roots["base"], places.roots["reveal"], environment=environment)
     settings = store.settings()
     require_clock(clock, settings)
     try:
@@ -184,7 +182,10 @@ def _certify(
     certificate = documents.Signer(
         archive=document.archive,
         number=FIRST_SIGNER,
-        public_key=Ed25519PrivateKey.from_private_bytes(signer).public_key().public_bytes_raw().hex(),
+        public_key=Ed25519PrivateKey.from_private_bytes(signer)
+        .public_key()
+        .public_bytes_raw()
+        .hex(),
         created_at=clock.now(),
     )
     content = dsse.sign(
@@ -209,6 +210,8 @@ def _has_signer(store: ObjectStore) -> bool:
     return any(not version.is_delete_marker for version in store.list_versions(key))
 
 
-def _read(places: KeyPlaces, archive: str) -> Callable[[Literal["identity", "signer", "token"]], bytes]:
+def _read(
+    places: KeyPlaces, archive: str
+) -> Callable[[Literal["identity", "signer", "token"]], bytes]:
     paths = {"identity": places.identity, "signer": places.signer, "token": places.token}
     return lambda kind: roots.read_secret_file(paths[kind], kind, archive)

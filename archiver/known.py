@@ -203,7 +203,8 @@ def _columns(table: pa.Table) -> dict[str, NDArray[np.generic]]:
         return _fixed_rows(table[name].combine_chunks())
 
     def numbers(name: str) -> NDArray[np.int64]:
-        return table[name].combine_chunks().cast(pa.int64()).fill_null(0).to_numpy()
+        values: NDArray[np.int64] = table[name].cast(pa.int64()).fill_null(0).to_numpy()
+        return values
 
     return {
         "token": fixed("token"),

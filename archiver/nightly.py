@@ -5,21 +5,22 @@ then the local known orders. A crash between any two leaves nothing half visible
 the night again finishes it. One source that fails does not keep the others from being sealed.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
 
-from archiver import mapping, sealing
+from archiver import sealing
 from archiver.archive import Archive
 from archiver.batch import Batch, Paid, added
-from archiver.capture import Capture, RepeatedIdsError, Span
+from archiver.capture import Capture, MappedSource, RepeatedIdsError, Span
 from archiver.catalog import Catalog
 from archiver.errors import (
+    AnotherRunError,
     ArchiverError,
     ConfigurationError,
     Exit,
@@ -28,12 +29,13 @@ from archiver.errors import (
     SourceUnavailableError,
 )
 from archiver.known import KnownOrders
-from archiver.ports import Progress, Source, Window
+from archiver.ports import Progress, Window
 from schemas.documents import ChannelSum, Manifest, SealedObject
 
 ROWS_PER_PASS: Final = 100_000
 """Days of a catch-up are read together until about this many rows: each pass reads the
 source's table once, and holds what it has read of every day that is not full."""
+_NOTHING: Final = (0, Decimal("0.00"))
 PASSES: Final = 3
 """Rows that change while they are read can repeat ids again; then the source must rest."""
 
@@ -77,8 +79,7 @@ class Night:
     archive: Archive
     catalog: Catalog
     known: KnownOrders
-    sources: Sequence[Source]
-    map_page: Callable[[Source], Callable[..., mapping.MappedPage]]
+    sources: Sequence[MappedSource]
     executor: Executor
     in_flight: int
     progress: Progress
@@ -109,8 +110,9 @@ class Night:
                     report.days.append(day)
             except ArchiverError as error:
                 report.failures.append(error)
-                if error.exit is Exit.ALARM:
-                    # The store or the clock lies: another source would meet the same.
+                if error.exit is Exit.ALARM or isinstance(error, AnotherRunError):
+                    # The store or the clock lies, or the chain has moved on: another source
+                    # would meet the same.
                     break
         return report
 
@@ -121,20 +123,20 @@ class Night:
 
     # --- one source ----------------------------------------------------------------------------
 
-    def _seal_source(self, source: Source, last: date) -> Iterator[DayReport]:
+    def _seal_source(self, source: MappedSource, last: date) -> Iterator[DayReport]:
         for span in self._spans(source, last):
             yield from self._seal_span(source, span)
 
-    def _spans(self, source: Source, last: date) -> Iterator[Span]:
+    def _spans(self, source: MappedSource, last: date) -> Iterator[Span]:
         """Plan the passes: missing days, oldest first, and one look-back at the end."""
         rules = self.archive.rules
-        sealed = self.catalog.days(source.name)
+        sealed = self.catalog.days(source.source.name)
         sizes: Mapping[date, int] = {}
         if sealed:
             earliest = rules.since or min(sealed)
         else:
             reach = Window(start=datetime.min.replace(tzinfo=UTC), end=self._midnight(last, 1))
-            sizes = source.days(reach)
+            sizes = source.source.days(reach)
             earliest = rules.since or min((d for d in sizes if d <= last), default=last)
         missing = [day for day in _days(earliest, last) if day not in sealed]
         groups = list(_groups(missing, sizes)) or [[last]]
@@ -154,22 +156,21 @@ class Night:
                 earliest=earliest,
             )
 
-    def _seal_span(self, source: Source, span: Span) -> Iterator[DayReport]:
+    def _seal_span(self, source: MappedSource, span: Span) -> Iterator[DayReport]:
         """Seal the days of one pass, then write their manifests, oldest first."""
         capture, sealed = self._captured(source, span)
         for day in span.days:
             of_day = [one for one in sealed if one.day == day]
             yield self._finish(source, capture, day, of_day)
 
-    def _captured(self, source: Source, span: Span) -> tuple[Capture, list[sealing.Sealed]]:
+    def _captured(self, source: MappedSource, span: Span) -> tuple[Capture, list[sealing.Sealed]]:
         apart = np.zeros(0, np.uint64)
         for _ in range(PASSES):
             capture = Capture(
                 archive=self.archive,
-                source=source,
+                mapped=source,
                 known=self.known,
                 span=span,
-                map_page=self.map_page(source),
                 apart=apart,
             )
             try:
@@ -177,7 +178,7 @@ class Night:
             except RepeatedIdsError as repeated:
                 apart = np.union1d(apart, repeated.heads)
         raise SourceUnavailableError(
-            source=source.name, detail="order ids keep repeating while they are read"
+            source=source.source.name, detail="order ids keep repeating while they are read"
         )
 
     def _sealed(self, batches: Iterator[Batch]) -> list[sealing.Sealed]:
@@ -208,21 +209,21 @@ class Night:
             )
 
     def _finish(
-        self, source: Source, capture: Capture, day: date, sealed: Sequence[sealing.Sealed]
+        self, source: MappedSource, capture: Capture, day: date, sealed: Sequence[sealing.Sealed]
     ) -> DayReport:
         """Write the manifest of a day; from then on what it names counts."""
         count = capture.days[day]
         objects = [stored for one in sealed for stored in one.objects]
         sums = _sums(source, capture, day, added(one.paid for one in sealed))
         manifest = None
-        if objects or day not in self.catalog.days(source.name):
+        if objects or day not in self.catalog.days(source.source.name):
             rules = self.archive.rules
             manifest = Manifest(
                 archive=self.archive.id,
                 number=self.catalog.next_number,
                 previous=self.catalog.head,
                 created_at=self.archive.clock.now(),
-                source=source.name,
+                source=source.source.name,
                 day=day,
                 timezone=rules.zone.key,
                 mapping=source.mapping.label,
@@ -241,7 +242,7 @@ class Night:
         return DayReport(
             manifest=manifest,
             day=day,
-            source=source.name,
+            source=source.source.name,
             counts=count.document().model_dump(),
             outcomes=dict(count.outcomes),
             reject_reasons=dict(count.reasons),
@@ -273,7 +274,7 @@ def _groups(missing: Sequence[date], sizes: Mapping[date, int]) -> Iterator[list
         yield run
 
 
-def _sums(source: Source, capture: Capture, day: date, sealed: Paid) -> list[ChannelSum]:
+def _sums(source: MappedSource, capture: Capture, day: date, sealed: Paid) -> list[ChannelSum]:
     """Return a day's sums by channel, source against sealed.
 
     Raises:
@@ -282,14 +283,15 @@ def _sums(source: Source, capture: Capture, day: date, sealed: Paid) -> list[Cha
     sums = []
     for key in sorted(key for key in capture.source_paid if key[0] == day):
         source_orders, source_amount = capture.source_paid[key]
-        known_orders, known_amount = capture.known_paid.get(key, (0, 0))
-        sealed_orders, sealed_amount = sealed.get(key, (0, 0))
+        known_orders, known_amount = capture.known_paid.get(key, _NOTHING)
+        sealed_orders, sealed_amount = sealed.get(key, _NOTHING)
         if (source_orders, source_amount) != (
             known_orders + sealed_orders,
             known_amount + sealed_amount,
         ):
             raise ReadBackError(
-                key=f"{source.name} {day} {key[1]}", detail="sums of source and archive differ"
+                key=f"{source.source.name} {day} {key[1]}",
+                detail="sums of source and archive differ",
             )
         sums.append(
             ChannelSum(

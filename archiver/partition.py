@@ -179,9 +179,7 @@ def open_file(
         pe.KmsConnectionConfig(), pe.DecryptionConfiguration()
     )
     try:
-        return pq.ParquetFile(
-            pa.BufferReader(pa.py_buffer(view)), decryption_properties=properties
-        )
+        return pq.ParquetFile(pa.BufferReader(pa.py_buffer(view)), decryption_properties=properties)
     except PermissionError:
         raise KeyUnavailableError(key="footer", detail=f"it does not open {where}") from None
     except OSError as error:

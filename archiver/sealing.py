@@ -97,10 +97,8 @@ def normalised_card(secrets: pa.Array) -> pa.Array:
 
 def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
     key = _new_key("orders", batch)
-    keks: dict[KeyName, bytes] = {
-        "base": os.urandom(keyring.KEK_SIZE),
-        "reveal": os.urandom(keyring.KEK_SIZE),
-    }
+    base, reveal = os.urandom(keyring.KEK_SIZE), os.urandom(keyring.KEK_SIZE)
+    keks = {"base": base, "reveal": reveal}
     card_key = tokens.derive_key(archive.night_keys().token_key, "card")
     writer = partition.FileWriter(
         ORDER_V1, keks, ORDER_LEAVES, footer_key="base", plain_encoded=_UNIQUE
@@ -109,9 +107,9 @@ def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
     written: list[pa.Table] = []
     for first, rows in _row_groups(batch.rows):
         filled = _with_card_tokens(rows, card_key)
-        commitments = canonical.secret_commitments(filled, keks["reveal"], first_row=first)
+        commitments = canonical.secret_commitments(filled, reveal, first_row=first)
         filled = _replaced(filled, "secret_commitment", commitments)
-        leaves += canonical.order_leaves(filled, keks["base"], first_row=first)
+        leaves += canonical.order_leaves(filled, base, first_row=first)
         writer.write_row_group(filled)
         written.append(filled)
     file = writer.finish()
@@ -121,7 +119,10 @@ def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         stored,
         file,
         batch,
-        keys={name: keyring.seal_kek(cohort, name, kek, key) for name, kek in keks.items()},
+        keys={
+            "base": keyring.seal_kek(cohort, "base", base, key),
+            "reveal": keyring.seal_kek(cohort, "reveal", reveal, key),
+        },
         merkle_root=merkle.tree_hash(leaves).hex(),
     )
     segment = _seal_segment(archive, batch, cohort, orders, file)
@@ -245,16 +246,14 @@ def _read_back(
     archive: Archive,
     stored: StoredObject,
     file: EncryptedFile,
-    keks: Mapping[KeyName, bytes] | Mapping[str, bytes],
+    keks: Mapping[str, bytes],
     leaf_keys: Mapping[str, str],
 ) -> pa.Table:
     """Return the rows as the store gives them back, by version id, decrypted."""
     content = archive.store.get(stored.key, stored.version_id)
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise ReadBackError(key=stored.key, detail="other bytes")
-    opened = partition.open_file(
-        content, keks, footer_sha256=file.footer_sha256, where=stored.key
-    )
+    opened = partition.open_file(content, keks, footer_sha256=file.footer_sha256, where=stored.key)
     return partition.read_rows(opened, list(leaf_keys), stored.key)
 
 

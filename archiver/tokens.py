@@ -49,7 +49,7 @@ def tokens(key: bytes, values: pa.Array) -> Bytes2D:
     if short.all():
         return _cmac(key, _messages(offsets, content))
     rows = np.flatnonzero(~short)
-    view = memoryview(content)
+    view = content.data
     hashed = [
         _HASHED_TYPE + hashlib.sha256(view[offsets[row] : offsets[row + 1]]).digest()
         for row in rows.tolist()
@@ -73,7 +73,7 @@ def digests(key: bytes, values: pa.Array) -> Bytes2D:
         Shape (rows, 16), unsigned bytes.
     """
     offsets, content = _binary_buffers(values)
-    view = memoryview(content)
+    view = content.data
     bounds = offsets.tolist()
     blake2b = hashlib.blake2b
     joined = b"".join(
@@ -107,8 +107,8 @@ def _binary_buffers(values: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uin
     large = pa.types.is_large_binary(values.type) or pa.types.is_large_string(values.type)
     buffers = values.buffers()
     width = np.int64 if large else np.int32
-    offsets = np.frombuffer(buffers[1], width) if buffers[1] else np.zeros(1, width)
-    offsets = offsets[values.offset : values.offset + len(values) + 1].astype(np.int64)
+    raw = np.frombuffer(buffers[1], width) if buffers[1] else np.zeros(1, width)
+    offsets = raw[values.offset : values.offset + len(values) + 1].astype(np.int64)
     content = np.frombuffer(buffers[2] or b"", np.uint8)
     return offsets, content
 

@@ -19,8 +19,9 @@ from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from archiver import mapping, roots
+from archiver import roots
 from archiver.archive import Archive, Rules, open_archive, read_anchor
+from archiver.capture import MappedSource
 from archiver.catalog import Catalog
 from archiver.configuration import Configuration, SourceSection, parse_configuration
 from archiver.errors import (
@@ -32,7 +33,7 @@ from archiver.errors import (
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.known import KnownOrders
 from archiver.nightly import Night
-from archiver.ports import Clock, ObjectStore, Progress, RawPage, Source
+from archiver.ports import Clock, ObjectStore, Progress
 from archiver.sources import open_source
 from archiver.stores.directory import DirectoryStore
 from archiver.stores.s3 import open_s3
@@ -173,7 +174,7 @@ class Installation:
         """Return the manifests, not yet read."""
         return Catalog(archive, self.index_folder / "manifests")
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[MappedSource]:
         """Return the configured sources; nothing is connected yet.
 
         Raises:
@@ -183,7 +184,7 @@ class Installation:
             raise ConfigurationError(detail="there is no [[source]]")
         return [self.source(section) for section in self.configuration.source]
 
-    def source(self, section: SourceSection) -> Source:
+    def source(self, section: SourceSection) -> MappedSource:
         """Return one source."""
         return open_source(
             section,
@@ -204,25 +205,11 @@ class Installation:
             yield self._night(archive, executor, progress)
 
     def _night(self, archive: Archive, executor: Executor, progress: Progress) -> Night:
-        def map_page_of(source: Source) -> mapping.PageMapper:
-            context = mapping.MapContext(
-                archive=archive.id,
-                source=source.name,
-                observed_at=self.clock.now(),
-                session_zone=source.session_zone,
-            )
-
-            def map_page(page: RawPage) -> mapping.MappedPage:
-                return mapping.apply(source.mapping, page, context)
-
-            return map_page
-
         return Night(
             archive=archive,
             catalog=self.catalog(archive),
             known=KnownOrders.open(archive, self.index_folder / "known"),
             sources=self.sources(),
-            map_page=map_page_of,
             executor=executor,
             in_flight=SEALERS,
             progress=progress,
@@ -288,4 +275,3 @@ class Installation:
             except OSError as error:
                 raise ConfigurationError(detail=f"{path}: {error.strerror}") from None
         return None
-

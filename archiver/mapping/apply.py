@@ -27,15 +27,23 @@ CLOCK_SLACK: Final = timedelta(days=1)
 """How far an end time may lie ahead of us: a zone mistaken by hours is not a broken row."""
 
 
-def apply(page: RawPage, mapping: OrderMapping, context: MapContext) -> MappedPage:
+def apply(
+    page: RawPage, mapping: OrderMapping, context: MapContext, *, repeated: bool = False
+) -> MappedPage:
     """Map a page.
 
     Args:
         page: As a source read it, with at least `mapping.page_columns`, all `large_binary`.
         mapping: Says how.
         context: Names and the moment of reading.
+        repeated: The ids of all these rows occur more than once with different content, which
+            the caller found out: whatever could be mapped becomes a reject.
     """
-    return _Mapper(page, mapping, context).run()
+    mapper = _Mapper(page, mapping, context)
+    if repeated:
+        everything = np.ones(mapper.rows, np.bool_)
+        mapper.faults.mark(everything, Reason.DUPLICATE_ID, mapping.order_id)
+    return mapper.run()
 
 
 class _Mapper:
@@ -293,6 +301,7 @@ class _Mapper:
                 [_flat(column) for column in table.columns], schema=ORDER_V1
             ),
             content=own,
+            row=np.flatnonzero(good),
             changed_at=changed,
             rejects=rejects,
             reject_content=reject_content,

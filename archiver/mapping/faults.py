@@ -19,6 +19,8 @@ class Reason(StrEnum):
 
     NULL_ORDER_ID = "null-order-id"
     """The order id is NULL, empty or blank."""
+    DUPLICATE_ID = "duplicate-id"
+    """Several rows have this order id and differ; all of them are rejects."""
     TOO_LARGE = "too-large"
     """A value of more than 16 MiB."""
     NUL_BYTE = "nul-byte"

@@ -243,6 +243,11 @@ class OrderMapping(Frozen):
         canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    @property
+    def label(self) -> str:
+        """Name and version, for people."""
+        return f"{self.name}/{self.version}"
+
     @cached_property
     def forbidden(self) -> frozenset[str]:
         """Column names, in lower case, that the query must not return."""

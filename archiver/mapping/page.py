@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.orders import REJECT_V1
@@ -33,6 +35,8 @@ class MappedPage:
     """Exactly ORDER_V1. Revision 1; `card_token` and `secret_commitment` wait for sealing."""
     content: pa.LargeBinaryArray
     """Bytes of each order that decide whether it changed (`archiver.mapping.content`)."""
+    row: npt.NDArray[np.int64]
+    """The page row of each order, ascending."""
     changed_at: pa.Array
     """When the source last touched each order; null where it does not say."""
     rejects: pa.Table
