@@ -61,7 +61,7 @@ class ConfigurationError(ArchiverError):
     code = "configuration"
     en = "Configuration: {detail}"
     zh = "配置有误:{detail}"
-    next = "archiver init --help"
+    next = "archiver init --template"
 
 
 class MappingError(ConfigurationError):
