@@ -36,16 +36,18 @@ class Subject:
     now: Callable[[], datetime]
     let_pass: Callable[[timedelta], None]
     """Returns when the store's clock has moved on by so much."""
+    until: datetime
+    """How long things are locked unless told otherwise: for an hour."""
 
-    def soon(self, seconds: int = 3600) -> datetime:
-        """Return a whole second in the future."""
+    def soon(self, seconds: int) -> datetime:
+        """Return the whole second so many seconds from now."""
         return (self.now() + timedelta(seconds=seconds)).replace(microsecond=0)
 
     def put(
         self, key: str = KEY, content: bytes = CONTENT, *, until: datetime | None = None
     ) -> StoredObject:
-        """Store something, for an hour unless told otherwise."""
-        return self.store.put(key, BytesIO(content), retain_until=until or self.soon())
+        """Store something."""
+        return self.store.put(key, BytesIO(content), retain_until=until or self.until)
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys of a listing, in its order."""
@@ -56,24 +58,21 @@ class StoreContract:
     """The suite."""
 
     def test_what_is_put_comes_back_with_its_lock(self, subject: Subject) -> None:
-        until = subject.soon()
-
-        stored = subject.put(until=until)
+        stored = subject.put()
 
         assert stored.key == KEY
         assert stored.size_bytes == len(CONTENT)
         assert stored.sha256 == sha256(CONTENT).hexdigest()
         assert stored.mode == subject.mode
-        assert stored.retain_until == until
+        assert stored.retain_until == subject.until
         assert subject.store.head(KEY, stored.version_id) == stored
         assert subject.store.get(KEY, stored.version_id) == CONTENT
         assert subject.store.get(KEY) == CONTENT
 
     def test_the_same_bytes_again_give_what_is_stored(self, subject: Subject) -> None:
-        until = subject.soon()
-        first = subject.put(until=until)
+        first = subject.put()
 
-        again = subject.put(until=until)
+        again = subject.put()
 
         assert again == first
         assert subject.keys("") == [KEY]
@@ -93,30 +92,28 @@ class StoreContract:
     def test_a_lock_that_ends_earlier_than_asked_is_not_taken_for_it(
         self, subject: Subject
     ) -> None:
-        first = subject.put(until=subject.soon(3600))
+        first = subject.put()
 
         with pytest.raises(LockNotHonouredError):
-            subject.put(until=subject.soon(7200))
+            subject.put(until=subject.until + timedelta(seconds=1))
 
         assert subject.store.head(KEY, first.version_id) == first
 
     def test_a_lock_that_ends_later_than_asked_is_as_good(self, subject: Subject) -> None:
-        first = subject.put(until=subject.soon(7200))
+        first = subject.put()
 
-        assert subject.put(until=subject.soon(3600)) == first
+        assert subject.put(until=subject.until - timedelta(seconds=1)) == first
 
     def test_a_lock_never_ends_earlier_than_a_fraction_of_a_second_asks(
         self, subject: Subject
     ) -> None:
-        until = subject.soon()
+        stored = subject.put(until=subject.until + timedelta(microseconds=1))
 
-        stored = subject.put(until=until + timedelta(microseconds=1))
-
-        assert stored.retain_until == until + timedelta(seconds=1)
+        assert stored.retain_until == subject.until + timedelta(seconds=1)
 
     def test_a_naive_date_is_refused(self, subject: Subject) -> None:
         with pytest.raises(ValueError, match="aware"):
-            subject.put(until=subject.soon().replace(tzinfo=None))
+            subject.put(until=subject.until.replace(tzinfo=None))
 
     def test_a_date_in_the_past_is_refused_and_nothing_is_stored(self, subject: Subject) -> None:
         with pytest.raises(RetentionRefusedError):
@@ -128,7 +125,7 @@ class StoreContract:
         body = BytesIO(CONTENT)
         body.seek(100)
 
-        subject.store.put(KEY, body, retain_until=subject.soon())
+        subject.store.put(KEY, body, retain_until=subject.until)
 
         assert subject.store.get(KEY) == CONTENT
 
@@ -173,13 +170,14 @@ class StoreContract:
                 ask()
 
     def test_a_listing_shows_what_is_below_the_prefix_in_byte_order(self, subject: Subject) -> None:
-        for key in ("a/b", "a", "a-b", "a/b/c", "a/B", "ab", "b", "中/文"):
+        # None is both an object and a folder: our layout has none, SeaweedFS takes none.
+        for key in ("a/b/d", "a-b", "a/b/c", "a/B", "ab", "a/ba", "b", "中/文"):
             subject.put(key, key.encode())
 
-        assert subject.keys("") == ["a", "a-b", "a/B", "a/b", "a/b/c", "ab", "b", "中/文"]
-        assert subject.keys("a/") == ["a/B", "a/b", "a/b/c"]
-        assert subject.keys("a/b") == ["a/b", "a/b/c"]
-        assert subject.keys("a/b/") == ["a/b/c"]
+        assert subject.keys("") == ["a-b", "a/B", "a/b/c", "a/b/d", "a/ba", "ab", "b", "中/文"]
+        assert subject.keys("a/") == ["a/B", "a/b/c", "a/b/d", "a/ba"]
+        assert subject.keys("a/b") == ["a/b/c", "a/b/d", "a/ba"]
+        assert subject.keys("a/b/") == ["a/b/c", "a/b/d"]
         assert subject.keys("中") == ["中/文"]
         assert subject.keys("nothing/here") == []
 
@@ -220,7 +218,7 @@ class StoreContract:
         "key",
         [
             *("", "/", "/etc/passwd", "a/", "a//b", "../up", "a/../../up", ".", "a/.", ".drafts/x"),
-            *("a\\b", "a\0b", "a\nb", "a\u202eb", "\ud800", "x" * 256, "x/" * 500 + "x"),
+            *("a\\b", "a\0b", "a\nb", "a\u202eb", "\ud800", "x" * 201, "x/" * 500 + "x"),
         ],
     )
     def test_a_key_that_some_store_could_not_hold_is_refused(
@@ -235,7 +233,7 @@ class StoreContract:
             with pytest.raises(ValueError, match="not a key"):
                 ask()
 
-    @pytest.mark.parametrize("key", ["主站/订单.parquet", "a b/c+d=e&f?g#h%20.json", "x" * 255])
+    @pytest.mark.parametrize("key", ["主站/订单.parquet", "a b/c+d=e&f?g#h%20.json", "x" * 200])
     def test_a_key_may_hold_what_people_call_their_shops(self, subject: Subject, key: str) -> None:
         stored = subject.put(key)
 
@@ -245,11 +243,10 @@ class StoreContract:
     def test_of_racing_writers_one_wins_and_the_others_hear_it(self, subject: Subject) -> None:
         def write(number: int) -> StoredObject | None:
             try:
-                return subject.put(content=b"writer %d" % number, until=until)
+                return subject.put(content=b"writer %d" % number)
             except AlreadyStoredError:
                 return None
 
-        until = subject.soon()
         with ThreadPoolExecutor(8) as pool:
             outcomes = list(pool.map(write, range(8)))
 
@@ -258,9 +255,8 @@ class StoreContract:
         assert subject.keys("") == [KEY]
 
     def test_racing_writers_of_the_same_bytes_share_one_version(self, subject: Subject) -> None:
-        until = subject.soon()
         with ThreadPoolExecutor(8) as pool:
-            outcomes = list(pool.map(lambda _: subject.put(until=until), range(8)))
+            outcomes = list(pool.map(lambda _: subject.put(), range(8)))
 
         assert len(set(outcomes)) == 1
         assert subject.keys("") == [KEY]

@@ -17,8 +17,9 @@ CHUNK_BYTES: Final = 1 << 20
 _KEY_BYTES: Final = 900
 """S3 allows 1,024 bytes of UTF-8; the rest is left to the store's prefix."""
 
-_COMPONENT_BYTES: Final = 255
-"""NAME_MAX of the usual file systems."""
+_COMPONENT_BYTES: Final = 200
+"""NAME_MAX of the usual file systems is 255; servers that keep their objects in files add to
+the name (SeaweedFS answers 500 to a longer one)."""
 
 
 def require_key(key: str) -> None:

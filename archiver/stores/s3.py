@@ -157,7 +157,7 @@ class S3Store:
             )
         except S3_ERRORS as error:
             if isinstance(error, ClientError):
-                self._require_unlocked(key, version_id, server_date(error.response))
+                self._require_unlocked(key, version_id)
             raise translate(error, key) from error
 
     def settings(self) -> StoreSettings:
@@ -210,7 +210,7 @@ class S3Store:
             digest.update(self.get(key, version_id, start=start, length=self._part_bytes))
         return digest.digest()
 
-    def _require_unlocked(self, key: str, version_id: str, now: datetime | None) -> None:
+    def _require_unlocked(self, key: str, version_id: str) -> None:
         """Say that a refused deletion was refused by the lock, if it has one now.
 
         The servers' codes do not tell: it is AccessDenied on AWS.
@@ -218,8 +218,9 @@ class S3Store:
         shown = show(self._bucket, key, version_id)
         if shown.legal_hold:
             raise LockedError(key=key, until="its legal hold is lifted")
-        if shown.retain_until is not None and (now is None or shown.retain_until > now):
-            raise LockedError(key=key, until=iso(shown.retain_until))
+        until, now = shown.retain_until, shown.server_time
+        if until is not None and (now is None or until > now):
+            raise LockedError(key=key, until=iso(until))
 
 
 def open_s3(

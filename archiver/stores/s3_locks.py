@@ -15,7 +15,7 @@ from archiver.errors import LockNotHonouredError
 from archiver.ports import LockMode, StoredObject
 from archiver.stores.preconditions import iso
 from archiver.stores.s3_bucket import Bucket
-from archiver.stores.s3_errors import S3_ERRORS, is_transient, sentence, translate
+from archiver.stores.s3_errors import S3_ERRORS, is_transient, sentence, server_date, translate
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectRequestTypeDef
@@ -39,6 +39,7 @@ class Shown:
     mode: str | None
     retain_until: datetime | None
     legal_hold: bool
+    server_time: datetime | None
 
 
 def show(bucket: Bucket, key: str, version_id: str | None) -> Shown:
@@ -65,6 +66,7 @@ def show(bucket: Bucket, key: str, version_id: str | None) -> Shown:
         mode=reply.get("ObjectLockMode"),
         retain_until=reply.get("ObjectLockRetainUntilDate"),
         legal_hold=reply.get("ObjectLockLegalHoldStatus") == "ON",
+        server_time=server_date(reply),
     )
 
 

@@ -159,10 +159,7 @@ def _send_part(
             ChecksumSHA256=checksum,
         )
     )
-    part: CompletedPartTypeDef = {"PartNumber": number, "ETag": reply["ETag"]}
-    if "ChecksumSHA256" in reply:  # else the server keeps none and would not know ours
-        part["ChecksumSHA256"] = checksum
-    return part
+    return {"PartNumber": number, "ETag": reply["ETag"], "ChecksumSHA256": checksum}
 
 
 def _refusal(error: BaseException, parcel: Parcel) -> ArchiverError:

@@ -10,6 +10,7 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
 from io import BytesIO
 from itertools import count
 from pathlib import Path
@@ -48,7 +49,13 @@ def store(root: Path, clock: FrozenClock) -> DirectoryStore:
 
 @pytest.fixture
 def subject(store: DirectoryStore, clock: FrozenClock) -> Subject:
-    return Subject(store=store, mode=LockMode.ADVISORY, now=clock.now, let_pass=clock.advance)
+    return Subject(
+        store=store,
+        mode=LockMode.ADVISORY,
+        now=clock.now,
+        let_pass=clock.advance,
+        until=clock.now() + timedelta(hours=1),
+    )
 
 
 class TestDirectoryStore(StoreContract):
@@ -119,6 +126,15 @@ def test_several_versions_are_listed_newest_first(root: Path, subject: Subject) 
     ]
     assert subject.store.get(KEY) == b"put there by root"
     assert subject.store.get(KEY, old.version_id) == CONTENT
+
+
+def test_a_key_may_be_a_folder_of_others(subject: Subject) -> None:
+    for key in ("a/b", "a", "a-b", "a/b/c"):
+        subject.put(key, key.encode())
+
+    assert subject.keys("") == ["a", "a-b", "a/b", "a/b/c"]
+    assert subject.keys("a/b") == ["a/b", "a/b/c"]
+    assert subject.store.get("a") == b"a"
 
 
 def test_what_is_not_a_version_is_ignored(root: Path, subject: Subject) -> None:

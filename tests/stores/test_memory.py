@@ -27,7 +27,13 @@ def store(clock: FrozenClock) -> MemoryStore:
 
 @pytest.fixture
 def subject(store: MemoryStore, clock: FrozenClock) -> Subject:
-    return Subject(store=store, mode=LockMode.COMPLIANCE, now=clock.now, let_pass=clock.advance)
+    return Subject(
+        store=store,
+        mode=LockMode.COMPLIANCE,
+        now=clock.now,
+        let_pass=clock.advance,
+        until=clock.now() + timedelta(hours=1),
+    )
 
 
 class TestMemoryStore(StoreContract):
@@ -85,7 +91,7 @@ def test_an_overwrite_shadows_a_version_and_leaves_it(store: MemoryStore, subjec
 
 
 def test_an_overwrite_may_be_locked(store: MemoryStore, subject: Subject) -> None:
-    version_id = store.overwrite(KEY, b"forged", retain_until=subject.soon())
+    version_id = store.overwrite(KEY, b"forged", retain_until=subject.until)
 
     with pytest.raises(LockedError):
         store.delete_version(KEY, version_id)

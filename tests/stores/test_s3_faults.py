@@ -1,0 +1,329 @@
+"""The S3 store on a server, or behind a network, that does not keep its promises."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from hashlib import sha256
+
+import pytest
+
+from archiver.errors import (
+    AlreadyStoredError,
+    ClockError,
+    LockNotHonouredError,
+    StoreAccessError,
+    StoreError,
+)
+from tests.servers.proxy import (
+    DROP_IF_NONE_MATCH,
+    DROP_LOCKS,
+    DropHeaders,
+    DropReplyHeaders,
+    LoseReply,
+    LoseRequest,
+    Refuse,
+    S3Proxy,
+    SkewDate,
+    request,
+)
+from tests.servers.seaweedfs import S3Bucket
+from tests.store_contract import CONTENT, KEY, Subject
+from tests.stores.test_s3 import BIG, PATH
+
+ATTEMPTS = 3  # of the stores under test
+NO_CHECKSUMS = DropReplyHeaders("x-amz-checksum-")
+NO_METADATA = DropReplyHeaders("x-amz-meta-")
+
+
+def lock_of(bucket: S3Bucket, version_id: str) -> tuple[object, object]:
+    shown = bucket.client().head_object(Bucket=bucket.name, Key=PATH, VersionId=version_id)
+    return shown.get("ObjectLockMode"), shown.get("ObjectLockRetainUntilDate")
+
+
+# --- locks --------------------------------------------------------------------------------------
+
+
+def test_a_dropped_lock_is_an_alarm(s3_proxy: S3Proxy, lying: Subject) -> None:
+    s3_proxy.lie(DROP_LOCKS, when=request("PUT"))
+
+    with pytest.raises(LockNotHonouredError, match="missing") as caught:
+        lying.put()
+
+    assert caught.value.exit == 20
+
+
+def test_a_multipart_upload_whose_lock_is_dropped_is_locked_afterwards(
+    s3_proxy: S3Proxy, s3_bucket: S3Bucket, lying: Subject
+) -> None:
+    s3_proxy.lie(DROP_LOCKS, when=request("POST", query="uploads"))
+    stored = lying.put(content=BIG)
+
+    assert s3_proxy.count("PUT", query="retention") == 1
+    assert lock_of(s3_bucket, stored.version_id) == ("COMPLIANCE", lying.until)
+    assert stored.retain_until == lying.until
+
+
+def test_a_multipart_upload_that_was_unheard_and_unlocked_is_locked_afterwards(
+    s3_proxy: S3Proxy, s3_bucket: S3Bucket, lying: Subject
+) -> None:
+    s3_proxy.lie(DROP_LOCKS, when=request("POST", query="uploads"))
+    s3_proxy.lie(LoseReply(), when=request("POST", query="uploadId"), times=1)
+    stored = lying.put(content=BIG)
+
+    assert lock_of(s3_bucket, stored.version_id) == ("COMPLIANCE", lying.until)
+
+
+def test_a_multipart_upload_that_cannot_be_locked_afterwards_is_an_alarm(
+    s3_proxy: S3Proxy, lying: Subject
+) -> None:
+    s3_proxy.lie(DROP_LOCKS, when=request("POST", query="uploads"))
+    s3_proxy.lie(Refuse(501, "NotImplemented"), when=request("PUT", query="retention"))
+
+    with pytest.raises(LockNotHonouredError, match="NotImplemented"):
+        lying.put(content=BIG)
+
+
+def test_a_later_lock_that_finds_no_answer_may_be_tried_again(
+    s3_proxy: S3Proxy, lying: Subject
+) -> None:
+    s3_proxy.lie(DROP_LOCKS, when=request("POST", query="uploads"))
+    s3_proxy.lie(Refuse(), when=request("PUT", query="retention"), times=ATTEMPTS)
+
+    with pytest.raises(StoreError):
+        lying.put(content=BIG)
+
+    assert lying.put(content=BIG).size_bytes == len(BIG)
+
+
+@pytest.mark.parametrize("content", [CONTENT, BIG])
+def test_a_lock_that_head_does_not_show_does_not_count(
+    s3_proxy: S3Proxy, lying: Subject, content: bytes
+) -> None:
+    s3_proxy.lie(DropReplyHeaders("x-amz-object-lock-"), when=request("HEAD"))
+
+    with pytest.raises(LockNotHonouredError):
+        lying.put(content=content)
+
+
+def test_a_server_without_version_ids_is_an_alarm(s3_proxy: S3Proxy, lying: Subject) -> None:
+    s3_proxy.lie(DropReplyHeaders("x-amz-version-id"))
+
+    with pytest.raises(LockNotHonouredError, match="version id"):
+        lying.put()
+    with pytest.raises(LockNotHonouredError, match="version id"):
+        lying.put()  # settled against what the first one left
+
+
+# --- what the server says about the bytes -------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [CONTENT, BIG])
+def test_where_no_checksum_is_kept_the_bytes_are_read_back(
+    s3_proxy: S3Proxy, lying: Subject, content: bytes
+) -> None:
+    s3_proxy.lie(NO_CHECKSUMS)
+    first = lying.put(content=content)
+    assert s3_proxy.count("GET") == 0
+
+    assert lying.put(content=content) == first
+
+    assert s3_proxy.count("GET") > 0
+    with pytest.raises(AlreadyStoredError):
+        lying.put(content=content[:-1] + b"!")
+
+
+def test_a_forged_note_of_the_checksum_does_not_pass_for_the_bytes(
+    s3_proxy: S3Proxy, s3_bucket: S3Bucket, lying: Subject
+) -> None:
+    s3_bucket.client().put_object(
+        Bucket=s3_bucket.name,
+        Key=PATH,
+        Body=bytes(len(CONTENT)),
+        Metadata={"sha256": sha256(CONTENT).hexdigest()},
+        ObjectLockMode="COMPLIANCE",
+        ObjectLockRetainUntilDate=lying.until,
+    )
+    s3_proxy.lie(NO_CHECKSUMS)
+
+    with pytest.raises(AlreadyStoredError):
+        lying.put()
+
+
+def test_head_reads_the_bytes_where_nobody_noted_their_checksum(
+    s3_proxy: S3Proxy, lying: Subject
+) -> None:
+    stored = lying.put()
+    s3_proxy.lie(NO_CHECKSUMS)
+    s3_proxy.lie(NO_METADATA)
+
+    assert lying.store.head(KEY, stored.version_id) == stored
+
+
+def test_a_server_that_ignores_ranges_is_read_all_the_same(
+    s3_proxy: S3Proxy, lying: Subject
+) -> None:
+    lying.put()
+    s3_proxy.lie(DropHeaders("range"))
+
+    assert lying.store.get(KEY, start=5, length=10) == CONTENT[5:15]
+    assert lying.store.get(KEY, start=5) == CONTENT[5:]
+
+
+# --- requests and replies that are lost ---------------------------------------------------------
+
+
+def test_a_lost_reply_leaves_one_object(s3_proxy: S3Proxy, lying: Subject) -> None:
+    s3_proxy.lie(LoseReply(), when=request("PUT"), times=1)
+
+    stored = lying.put()
+
+    assert s3_proxy.count("PUT") == 2
+    (entry,) = lying.store.list_versions("")
+    assert entry.version_id == stored.version_id
+
+
+@pytest.mark.parametrize("skip", range(5))
+def test_a_lost_reply_anywhere_in_a_multipart_upload_leaves_one_object(
+    s3_proxy: S3Proxy, lying: Subject, skip: int
+) -> None:
+    s3_proxy.lie(LoseReply(), when=lambda seen: seen.method != "HEAD", skip=skip, times=1)
+
+    stored = lying.put(content=BIG)
+
+    (entry,) = lying.store.list_versions("")
+    assert entry.version_id == stored.version_id
+    assert lying.store.get(KEY) == BIG
+
+
+def test_a_server_that_never_answers_is_asked_so_often_and_no_more(
+    s3_proxy: S3Proxy, lying: Subject
+) -> None:
+    s3_proxy.lie(LoseReply())
+
+    with pytest.raises(StoreError) as caught:
+        lying.put()
+
+    assert caught.value.exit == 10
+    assert s3_proxy.count("PUT") == ATTEMPTS
+    s3_proxy.tell_the_truth()
+    lying.put()
+    assert len(list(lying.store.list_versions(""))) == 1
+
+
+@pytest.mark.parametrize("lie", [LoseRequest(), Refuse(), Refuse(500, "InternalError")])
+def test_passing_trouble_is_waited_out(
+    s3_proxy: S3Proxy, lying: Subject, lie: LoseRequest | Refuse
+) -> None:
+    stored = lying.put()
+    calls: list[Callable[[], object]] = [
+        lying.put,
+        lambda: lying.store.get(KEY),
+        lambda: lying.store.head(KEY, stored.version_id),
+        lambda: list(lying.store.list_versions("")),
+        lying.store.settings,
+    ]
+    for call in calls:
+        s3_proxy.lie(lie, times=ATTEMPTS - 1)
+        call()
+    s3_proxy.lie(lie)
+    s3_proxy.forget_requests()
+    for call in calls:
+        with pytest.raises(StoreError):
+            call()
+    assert s3_proxy.count() == ATTEMPTS * len(calls)
+
+
+def test_a_conflict_with_another_writer_is_tried_again(s3_proxy: S3Proxy, lying: Subject) -> None:
+    s3_proxy.lie(Refuse(409, "ConditionalRequestConflict"), when=request("PUT"), times=1)
+
+    lying.put()
+
+    assert s3_proxy.count("PUT") == 2
+
+
+def test_a_full_server_is_not_asked_again_at_once(s3_proxy: S3Proxy, lying: Subject) -> None:
+    s3_proxy.lie(Refuse(507, "XMinioStorageFull"))
+
+    with pytest.raises(StoreError, match="XMinioStorageFull"):
+        lying.put()
+
+    assert s3_proxy.count("PUT") == 1
+
+
+def test_a_missing_right_is_no_passing_trouble(s3_proxy: S3Proxy, lying: Subject) -> None:
+    s3_proxy.lie(Refuse(403, "AccessDenied"))
+
+    with pytest.raises(StoreAccessError, match="PutObject"):
+        lying.put()
+
+    assert s3_proxy.count() == 1
+
+
+def test_a_missing_right_to_delete_is_not_taken_for_a_lock(
+    s3_proxy: S3Proxy, lying: Subject
+) -> None:
+    stored = lying.put(until=lying.soon(2))
+    lying.let_pass(timedelta(seconds=3))
+    s3_proxy.lie(Refuse(403, "AccessDenied"), when=request("DELETE"))
+
+    with pytest.raises(StoreAccessError):
+        lying.store.delete_version(KEY, stored.version_id)
+
+
+def test_a_clock_that_the_server_refuses_is_an_alarm(s3_proxy: S3Proxy, lying: Subject) -> None:
+    s3_proxy.lie(Refuse(403, "RequestTimeTooSkewed"))
+
+    with pytest.raises(ClockError) as caught:
+        lying.put()
+
+    assert caught.value.exit == 20
+
+
+def test_the_servers_time_is_seen_as_it_is(s3_proxy: S3Proxy, lying: Subject) -> None:
+    s3_proxy.lie(SkewDate(timedelta(minutes=6)))
+
+    server_time = lying.store.settings().server_time
+
+    assert server_time is not None
+    assert timedelta(minutes=5) < server_time - lying.now() < timedelta(minutes=7)
+
+
+def test_a_server_without_a_date_has_no_time(s3_proxy: S3Proxy, lying: Subject) -> None:
+    s3_proxy.lie(DropReplyHeaders("date"))
+
+    assert lying.store.settings().server_time is None
+
+
+# --- the condition ------------------------------------------------------------------------------
+
+
+def test_a_server_that_ignores_the_condition_piles_versions_up_and_destroys_none(
+    s3_proxy: S3Proxy, lying: Subject
+) -> None:
+    s3_proxy.lie(DROP_IF_NONE_MATCH)
+    first = lying.put()
+
+    second = lying.put(content=b"another run's")
+
+    assert first.version_id != second.version_id
+    assert lying.store.get(KEY, first.version_id) == CONTENT
+    assert [entry.version_id for entry in lying.store.list_versions("")] == [
+        second.version_id,
+        first.version_id,
+    ]
+
+
+# --- silence ------------------------------------------------------------------------------------
+
+
+def test_logs_hold_neither_bytes_nor_keys(
+    s3_proxy: S3Proxy, lying: Subject, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    s3_proxy.lie(Refuse(), times=ATTEMPTS - 1)
+
+    lying.put(content=b"canary-content-8812" * 10)
+
+    said = " ".join(str(vars(record)) for record in caplog.records)
+    assert "stamina" in said
+    assert "canary" not in said
