@@ -156,15 +156,15 @@ class Counts(Document):
     """`read` is always the sum of all the others but `vanished`."""
 
     read: int = Field(ge=0)
-    orders: int = Field(ge=0)
+    orders: int = Field(default=0, ge=0)
     """Sealed for the first time."""
-    revisions: int = Field(ge=0)
-    unchanged: int = Field(ge=0)
-    duplicates: int = Field(ge=0)
-    rejects: int = Field(ge=0)
+    revisions: int = Field(default=0, ge=0)
+    unchanged: int = Field(default=0, ge=0)
+    duplicates: int = Field(default=0, ge=0)
+    rejects: int = Field(default=0, ge=0)
     """Rejected for the first time."""
-    rejected_before: int = Field(ge=0)
-    expired: int = Field(ge=0)
+    rejected_before: int = Field(default=0, ge=0)
+    expired: int = Field(default=0, ge=0)
     vanished: int = Field(default=0, ge=0)
 
 
