@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.keywrap import (
 )
 
 from archiver.errors import KeyUnavailableError, TamperedError
+from schemas.orders import leaf_paths
 
 ROW_GROUP_ROWS: Final = 10_000
 """One row group answers a lookup. At 8,192 the keys in the footer cost 2.8 % of the bytes of
@@ -98,6 +99,10 @@ class FileWriter:
             footer_key: The name of the KEK that opens the footer.
             plain_encoded: Leaves whose values hardly repeat: a dictionary would cost space.
         """
+        if leaf_keys.keys() != leaf_paths(schema).keys():
+            # pyarrow would leave it unencrypted, and say nothing.
+            message = "every leaf of the schema needs a key, and only those"
+            raise ValueError(message)
         column_keys: dict[str, list[str]] = {}
         for path, name in leaf_keys.items():
             column_keys.setdefault(name, []).append(path)
@@ -182,7 +187,7 @@ def open_file(
         return pq.ParquetFile(pa.BufferReader(pa.py_buffer(view)), decryption_properties=properties)
     except PermissionError:
         raise KeyUnavailableError(key="footer", detail=f"it does not open {where}") from None
-    except OSError as error:
+    except (OSError, pa.ArrowInvalid) as error:
         raise TamperedError(key=where, detail=str(error).splitlines()[0]) from None
 
 
@@ -202,7 +207,7 @@ def read_rows(file: pq.ParquetFile, columns: Sequence[str], where: str) -> pa.Ta
         return file.read(columns=list(columns), use_threads=False)
     except PermissionError:
         raise KeyUnavailableError(key="column", detail=f"a column of {where} is closed") from None
-    except OSError as error:
+    except (OSError, pa.ArrowInvalid) as error:
         raise TamperedError(key=where, detail=str(error).splitlines()[0]) from None
 
 

@@ -4,7 +4,7 @@ Rows are plain Python values, so that a test can compute what it expects from th
 Arrow, and with an oracle of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -65,9 +65,9 @@ def rows(schema: pa.Schema, min_size: int = 0, max_size: int = 4) -> st.SearchSt
     )
 
 
-def table(schema: pa.Schema, content: list[Row]) -> pa.Table:
+def table(schema: pa.Schema, content: Sequence[Row]) -> pa.Table:
     """Return rows as a table in one piece."""
-    return pa.Table.from_pylist(content, schema=schema)
+    return pa.Table.from_pylist(list(content), schema=schema)
 
 
 def in_pieces(whole: pa.Table, cuts: list[int]) -> pa.Table:
