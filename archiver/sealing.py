@@ -90,11 +90,6 @@ def seal(archive: Archive, batch: Batch) -> Sealed:
     return _seal_rejects(archive, batch, cohort)
 
 
-def normalised_card(secrets: pa.Array) -> pa.Array:
-    """Return card secrets as they are compared: without spaces, hyphens and case."""
-    return pc.utf8_upper(pc.replace_substring_regex(secrets, r"[\s-]+", ""))
-
-
 def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
     key = _new_key("orders", batch)
     base, reveal = os.urandom(keyring.KEK_SIZE), os.urandom(keyring.KEK_SIZE)
@@ -310,7 +305,7 @@ def _with_card_tokens(orders: pa.Table, key: bytes) -> pa.Table:
     secrets = values.field("secret")
     column = pa.nulls(len(values), DELIVERY.field("card_token").type)
     if len(values) > secrets.null_count:
-        made = tokens.token_array(tokens.tokens(key, normalised_card(secrets.drop_null())))
+        made = tokens.token_array(tokens.tokens(key, tokens.normalised_cards(secrets.drop_null())))
         column = pc.replace_with_mask(column, secrets.is_valid(), made)
     fields = [
         column if f.name == "card_token" else values.field(f.name)

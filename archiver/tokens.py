@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -20,6 +21,9 @@ BLOCK: Final = 16
 LONG: Final = 240
 """Longer messages are replaced by their SHA-256 first, so that one long card secret does not
 make the matrix of all rows wide. The type byte in front keeps the two apart."""
+
+_SEPARATORS: Final = np.isin(np.arange(256), list(b"\t\n\v\f\r -"))
+"""Which bytes people put between the groups of a card number, by value."""
 
 _SHORT_TYPE: Final = b"\x00"
 _HASHED_TYPE: Final = b"\x01"
@@ -60,6 +64,28 @@ def tokens(key: bytes, values: pa.Array) -> Bytes2D:
         kept = values.filter(pa.array(short))
         out[rows] = _cmac(key, _messages(*_binary_buffers(kept)))
     return out
+
+
+def normalised_cards(secrets: pa.Array) -> pa.Array:
+    """Return card secrets as they are compared: no ASCII white space or hyphens, upper case.
+
+    Args:
+        secrets: Text without nulls.
+
+    Returns:
+        Text, value by value.
+    """
+    offsets, content = _binary_buffers(secrets)
+    start = int(offsets[0])
+    content = content[start : int(offsets[-1])]
+    kept = ~_SEPARATORS[content]
+    if not kept.all():
+        # Counting the kept bytes before each offset moves it to where its value now begins.
+        counts = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+        offsets, content = counts[offsets - start], content[kept]
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
+        secrets = pa.Array.from_buffers(pa.large_string(), len(secrets), buffers)
+    return pc.utf8_upper(secrets)
 
 
 def digests(key: bytes, values: pa.Array) -> Bytes2D:
