@@ -144,13 +144,14 @@ def _messages(
 ) -> tuple[Bytes2D, NDArray[np.int64]]:
     """Lay out short values, each behind its type byte, in rows of whole blocks."""
     lengths = np.diff(offsets)
-    width = int(lengths.max(initial=0)) + 1
-    matrix = np.zeros((len(lengths), -(-width // BLOCK) * BLOCK), np.uint8)
-    if len(content):
-        column = np.arange(width - 1)
-        inside = column < lengths[:, None]
-        positions = np.minimum(offsets[:-1, None] + column, len(content) - 1)
-        matrix[:, 1:width] = np.where(inside, content[positions], 0)
+    longest = int(lengths.max(initial=0))
+    matrix = np.zeros((len(lengths), -(-(longest + 1) // BLOCK) * BLOCK), np.uint8)
+    if longest:
+        # One overlapping window for each value, cut at its length: whole rows are copied.
+        padded = np.concatenate([content[: offsets[-1]], np.zeros(longest, np.uint8)])
+        windows = np.lib.stride_tricks.sliding_window_view(padded, longest)
+        inside = np.arange(longest) < lengths[:, None]
+        np.multiply(windows[offsets[:-1]], inside, out=matrix[:, 1 : longest + 1])
     return matrix, lengths + 1
 
 
@@ -169,19 +170,20 @@ def _cmac(key: bytes, messages: tuple[Bytes2D, NDArray[np.int64]]) -> Bytes2D:
     blocks = np.maximum(-(-lengths // BLOCK), 1)
     partial = lengths < blocks * BLOCK
     matrix[rows[partial], lengths[partial]] = 0x80
-    last = (blocks - 1)[:, None] * BLOCK + np.arange(BLOCK)
-    matrix[rows[:, None], last] ^= np.where(partial[:, None], padded, complete)
+    words = matrix.view(np.uint64).reshape(len(matrix), matrix.shape[1] // BLOCK, 2)
+    words[rows, blocks - 1] ^= np.where(partial[:, None], padded, complete)
     encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305  CMAC's core
-    state = np.zeros((len(matrix), BLOCK), np.uint8)
+    state = np.zeros((len(matrix), 2), np.uint64)
     for position in range(int(blocks.max(initial=0))):
         active = blocks > position
-        block = matrix[active, position * BLOCK : (position + 1) * BLOCK] ^ state[active]
-        encrypted = encryptor.update(np.ascontiguousarray(block).tobytes())
-        state[active] = np.frombuffer(encrypted, np.uint8).reshape(-1, BLOCK)
-    return state
+        chosen = slice(None) if active.all() else np.flatnonzero(active)
+        block = words[chosen, position] ^ state[chosen]
+        encrypted = encryptor.update(np.ascontiguousarray(block).view(np.uint8).data)
+        state[chosen] = np.frombuffer(encrypted, np.uint64).reshape(-1, 2)
+    return state.view(np.uint8)
 
 
-def _subkeys(key: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _subkeys(key: bytes) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Return K1 and K2 of RFC 4493, section 2.3."""
     encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305  CMAC's core
     number = int.from_bytes(encryptor.update(bytes(BLOCK)), "big")
@@ -193,6 +195,6 @@ def _subkeys(key: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     first = double(number)
     second = double(first)
     return (
-        np.frombuffer(first.to_bytes(BLOCK, "big"), np.uint8),
-        np.frombuffer(second.to_bytes(BLOCK, "big"), np.uint8),
+        np.frombuffer(first.to_bytes(BLOCK, "big"), np.uint64),
+        np.frombuffer(second.to_bytes(BLOCK, "big"), np.uint64),
     )
