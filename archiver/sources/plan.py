@@ -1,0 +1,90 @@
+"""What the reading process is asked to do: one request, as JSON on its standard input.
+
+The password is part of the request and of nothing else: not of argv, not of the environment.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from pydantic import TypeAdapter
+
+Texts: TypeAlias = tuple[str, ...]
+Unit: TypeAlias = Literal["", "epoch_s", "epoch_ms"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A time column and its bounds as literals of that column, `low` <= value < `high`."""
+
+    column: str
+    low: str
+    high: str
+    oldest: str
+    newest: str
+    """Values below `oldest` or from `newest` on are absurd, and read in any case."""
+    unit: Unit
+    """Not empty: a number since 1970, and the bounds are numbers."""
+    day_shift_seconds: int = 0
+    """Added to a value before its calendar day is taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupPlan:
+    """Names to join from another table."""
+
+    query: str
+    key: str
+    on: str
+    columns: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildPlan:
+    """Rows of another table that belong to the page's rows."""
+
+    field: str
+    query: str
+    key: str
+    on: str
+    order: str | None
+    columns: Texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPlan:
+    """Which rows to read, and how many at a time."""
+
+    query: str
+    key: str
+    key_is_integer: bool
+    columns: Texts
+    """Of the query; everything else in it is not fetched."""
+    text_columns: Texts
+    """Columns whose text matters to the character: never read as a number."""
+    forbidden: Texts
+    """Names, in lower case, that the query must not return."""
+    status_column: str
+    skipped_states: Texts
+    ended: tuple[Span, ...]
+    changed: Span | None
+    lookups: tuple[LookupPlan, ...]
+    children: tuple[ChildPlan, ...]
+    page_rows: int
+    page_bytes: int
+    limit: int | None
+    newest: bool = False
+    """Only the last `limit` rows by key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The whole request."""
+
+    task: Literal["pages", "days", "columns"]
+    url: str
+    """Without a password."""
+    plan: ReadPlan
+    password: str | None = field(default=None, repr=False)
+
+
+REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
