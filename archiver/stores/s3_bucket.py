@@ -130,10 +130,10 @@ def open_bucket(url: str, endpoint: str | None, region: str | None, patience: Pa
                 s3={"addressing_style": "path" if endpoint else "auto"},
             ),
         )
+    except ValueError as error:  # among them botocore's for regions
+        raise ConfigurationError(detail=f"[store] endpoint or region: {error}") from error
     except BotoCoreError as error:
         raise StoreAccessError(detail=str(error)) from error
-    except ValueError as error:
-        raise ConfigurationError(detail=f"[store] endpoint or region: {error}") from error
     prefix = parts.path.strip("/")
     return Bucket(
         client=client,

@@ -279,6 +279,43 @@ def test_a_draft_in_use_is_not_swept_and_one_of_the_dead_is(
         assert drafts(root) == ["alive"]
 
 
+def test_a_draft_that_is_swept_before_it_is_locked_is_made_again(
+    root: Path, subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+    swept: list[Path] = []
+
+    def late(descriptor: int, operation: int) -> None:
+        if not swept:
+            swept.extend((root / ".drafts").iterdir())
+            swept[0].unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+
+    subject.put()
+
+    assert len(swept) == 1
+    assert subject.store.get(KEY) == CONTENT
+
+
+def test_a_version_that_goes_while_it_is_looked_at_is_missing(
+    store: DirectoryStore, root: Path, subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version_id = subject.put().version_id
+    seen = store._find(KEY, version_id)
+    listed = store._versions(KEY)
+    monkeypatch.setattr(store, "_find", lambda *_: seen)
+    monkeypatch.setattr(store, "_versions", lambda _: listed)
+    version_files(root)[0].unlink()
+
+    with pytest.raises(ObjectMissingError):
+        store.get(KEY, version_id)
+    with pytest.raises(ObjectMissingError):
+        store.head(KEY, version_id)
+    assert list(store.list_versions("")) == []
+
+
 BIG = bytes(3 << 20)
 
 

@@ -23,7 +23,6 @@ from tests.store_contract import CONTENT, KEY, StoreContract, Subject
 from tests.stores.conftest import PART_BYTES, OpenStore, subject_of
 
 BIG = bytes(range(256)) * (45 << 10)  # 11.25 MiB: three parts
-PATH = f"vault/{KEY}"
 
 
 class TestS3Store(StoreContract):
@@ -33,38 +32,41 @@ class TestS3Store(StoreContract):
 
 
 def test_objects_lie_below_the_prefix_and_nothing_else_is_seen(
-    s3_bucket: S3Bucket, direct: Subject
+    s3_bucket: S3Bucket, direct: Subject, prefix: str, path: str
 ) -> None:
     client = s3_bucket.client()
-    client.put_object(Bucket=s3_bucket.name, Key="vault2/x", Body=b"another's")
+    other = f"{prefix}2/x"
+    client.put_object(Bucket=s3_bucket.name, Key=other, Body=b"another's")
 
     direct.put()
 
-    listed = client.list_objects_v2(Bucket=s3_bucket.name)["Contents"]
-    assert [entry["Key"] for entry in listed] == [PATH, "vault2/x"]
+    listed = client.list_objects_v2(Bucket=s3_bucket.name, Prefix=prefix)["Contents"]
+    assert {entry["Key"] for entry in listed} == {path, other}
     assert direct.keys("") == [KEY]
 
 
 def test_a_store_may_have_the_whole_bucket(
-    s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+    seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in s3_bucket.environment.items():
+    bucket = seaweedfs.new_bucket()
+    for name, value in bucket.environment.items():
         monkeypatch.setenv(name, value)
-    subject = subject_of(open_s3(s3_bucket.url, s3_bucket.endpoint, s3_bucket.region))
+    subject = subject_of(open_s3(bucket.url, bucket.endpoint, bucket.region))
 
     subject.put()
 
-    (entry,) = s3_bucket.client().list_objects_v2(Bucket=s3_bucket.name)["Contents"]
+    (entry,) = bucket.client().list_objects_v2(Bucket=bucket.name)["Contents"]
     assert entry["Key"] == KEY
+    assert subject.keys("") == [KEY]
 
 
 def test_a_large_object_goes_in_parts_and_is_locked_and_checked(
-    s3_bucket: S3Bucket, direct: Subject
+    s3_bucket: S3Bucket, direct: Subject, path: str
 ) -> None:
     stored = direct.put(content=BIG)
 
     shown = s3_bucket.client().head_object(
-        Bucket=s3_bucket.name, Key=PATH, VersionId=stored.version_id, ChecksumMode="ENABLED"
+        Bucket=s3_bucket.name, Key=path, VersionId=stored.version_id, ChecksumMode="ENABLED"
     )
     assert shown["ChecksumSHA256"].endswith("-3")
     assert shown["ObjectLockMode"] == "COMPLIANCE"
@@ -75,26 +77,26 @@ def test_a_large_object_goes_in_parts_and_is_locked_and_checked(
     assert direct.put(content=BIG) == stored
     with pytest.raises(AlreadyStoredError):
         direct.put(content=BIG[:-1] + b"!")
-    uploads = s3_bucket.client().list_multipart_uploads(Bucket=s3_bucket.name)
+    uploads = s3_bucket.client().list_multipart_uploads(Bucket=s3_bucket.name, Prefix=path)
     assert uploads.get("Uploads", []) == []
 
 
 def test_an_object_of_exactly_the_limit_goes_in_one_piece(
-    s3_bucket: S3Bucket, direct: Subject
+    s3_bucket: S3Bucket, direct: Subject, path: str
 ) -> None:
     stored = direct.put(content=BIG[:PART_BYTES])
 
     shown = s3_bucket.client().head_object(
-        Bucket=s3_bucket.name, Key=PATH, VersionId=stored.version_id, ChecksumMode="ENABLED"
+        Bucket=s3_bucket.name, Key=path, VersionId=stored.version_id, ChecksumMode="ENABLED"
     )
     assert "-" not in shown["ChecksumSHA256"]
 
 
 def test_a_delete_marker_hides_a_version_and_reopens_its_key(
-    s3_bucket: S3Bucket, direct: Subject
+    s3_bucket: S3Bucket, direct: Subject, path: str
 ) -> None:
     first = direct.put()
-    marker = s3_bucket.client().delete_object(Bucket=s3_bucket.name, Key=PATH)["VersionId"]
+    marker = s3_bucket.client().delete_object(Bucket=s3_bucket.name, Key=path)["VersionId"]
 
     with pytest.raises(ObjectMissingError):
         direct.store.get(KEY)
@@ -116,7 +118,7 @@ def test_a_delete_marker_hides_a_version_and_reopens_its_key(
 
 
 def test_a_listing_of_many_pages_is_one_listing(
-    direct: Subject, s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+    direct: Subject, s3_bucket: S3Bucket, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = direct.store._bucket.client  # type: ignore[attr-defined]
     ask = client.list_object_versions
@@ -124,7 +126,7 @@ def test_a_listing_of_many_pages_is_one_listing(
     for number in range(5):
         direct.put(f"manifests/{number:08d}.json", b"%d" % number)
         s3_bucket.client().delete_object(
-            Bucket=s3_bucket.name, Key=f"vault/manifests/{number:08d}.json"
+            Bucket=s3_bucket.name, Key=f"{prefix}/manifests/{number:08d}.json"
         )
 
     listed = [(entry.key[-6], entry.is_delete_marker) for entry in direct.store.list_versions("")]
@@ -133,9 +135,9 @@ def test_a_listing_of_many_pages_is_one_listing(
 
 
 def test_an_unlocked_version_is_an_alarm_and_can_be_deleted(
-    s3_bucket: S3Bucket, direct: Subject
+    s3_bucket: S3Bucket, direct: Subject, path: str
 ) -> None:
-    version_id = s3_bucket.client().put_object(Bucket=s3_bucket.name, Key=PATH, Body=b"forged")[
+    version_id = s3_bucket.client().put_object(Bucket=s3_bucket.name, Key=path, Body=b"forged")[
         "VersionId"
     ]
 
@@ -148,10 +150,10 @@ def test_an_unlocked_version_is_an_alarm_and_can_be_deleted(
     assert direct.keys("") == []
 
 
-def test_a_governance_lock_is_none(s3_bucket: S3Bucket, direct: Subject) -> None:
+def test_a_governance_lock_is_none(s3_bucket: S3Bucket, direct: Subject, path: str) -> None:
     version_id = s3_bucket.client().put_object(
         Bucket=s3_bucket.name,
-        Key=PATH,
+        Key=path,
         Body=CONTENT,
         ObjectLockMode="GOVERNANCE",
         ObjectLockRetainUntilDate=direct.until,
@@ -161,11 +163,13 @@ def test_a_governance_lock_is_none(s3_bucket: S3Bucket, direct: Subject) -> None
         direct.store.head(KEY, version_id)
 
 
-def test_a_legal_hold_locks_beyond_the_date(s3_bucket: S3Bucket, direct: Subject) -> None:
+def test_a_legal_hold_locks_beyond_the_date(
+    s3_bucket: S3Bucket, direct: Subject, path: str
+) -> None:
     stored = direct.put(until=direct.soon(2))
     s3_bucket.client().put_object_legal_hold(
         Bucket=s3_bucket.name,
-        Key=PATH,
+        Key=path,
         VersionId=stored.version_id,
         LegalHold={"Status": "ON"},
     )
@@ -197,11 +201,13 @@ def test_a_bucket_that_cannot_lock_says_so_and_takes_nothing(
         assert subject.keys("") == []
 
 
-def test_settings_tell_the_servers_time_and_place(s3_bucket: S3Bucket, direct: Subject) -> None:
+def test_settings_tell_the_servers_time_and_place(
+    s3_bucket: S3Bucket, direct: Subject, prefix: str
+) -> None:
     settings = direct.store.settings()
 
     assert settings.worm
-    assert settings.description == f"s3://{s3_bucket.name}/vault/ at {s3_bucket.endpoint}"
+    assert settings.description == f"s3://{s3_bucket.name}/{prefix}/ at {s3_bucket.endpoint}"
     assert settings.server_time is not None
     assert abs(settings.server_time - datetime.now(UTC)) < timedelta(seconds=5)
 
@@ -261,6 +267,11 @@ def test_a_place_that_is_none_is_a_matter_of_configuration(url: str, endpoint: s
         open_s3(url, endpoint, "us-east-1")
 
     assert "canary" not in str(caught.value)
+
+
+def test_a_region_that_is_none_is_a_matter_of_configuration() -> None:
+    with pytest.raises(ConfigurationError):
+        open_s3("s3://bucket", None, "no region")
 
 
 def test_an_unknown_profile_is_to_be_put_right(monkeypatch: pytest.MonkeyPatch) -> None:

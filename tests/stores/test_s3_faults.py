@@ -1,9 +1,11 @@
 """The S3 store on a server, or behind a network, that does not keep its promises."""
 
 import logging
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -28,16 +30,30 @@ from tests.servers.proxy import (
 )
 from tests.servers.seaweedfs import S3Bucket
 from tests.store_contract import CONTENT, KEY, Subject
-from tests.stores.test_s3 import BIG, PATH
+from tests.stores.test_s3 import BIG
 
 ATTEMPTS = 3  # of the stores under test
 NO_CHECKSUMS = DropReplyHeaders("x-amz-checksum-")
 NO_METADATA = DropReplyHeaders("x-amz-meta-")
 
 
-def lock_of(bucket: S3Bucket, version_id: str) -> tuple[object, object]:
-    shown = bucket.client().head_object(Bucket=bucket.name, Key=PATH, VersionId=version_id)
+def lock_of(bucket: S3Bucket, path: str, version_id: str) -> tuple[object, object]:
+    shown = bucket.client().head_object(Bucket=bucket.name, Key=path, VersionId=version_id)
     return shown.get("ObjectLockMode"), shown.get("ObjectLockRetainUntilDate")
+
+
+def test_a_put_asks_for_lock_checksum_and_condition_in_one_request(
+    s3_proxy: S3Proxy, lying: Subject
+) -> None:
+    lying.put()
+
+    (sent,) = [seen for seen in s3_proxy.requests if seen.method == "PUT"]
+    assert sent.headers["if-none-match"] == "*"
+    assert sent.headers["x-amz-object-lock-mode"] == "COMPLIANCE"
+    until = f"{lying.until:%Y-%m-%dT%H:%M:%SZ}"
+    assert sent.headers["x-amz-object-lock-retain-until-date"] == until
+    assert b64decode(sent.headers["x-amz-checksum-sha256"]) == sha256(CONTENT).digest()
+    assert [seen.method for seen in s3_proxy.requests] == ["PUT", "HEAD"]
 
 
 # --- locks --------------------------------------------------------------------------------------
@@ -53,24 +69,24 @@ def test_a_dropped_lock_is_an_alarm(s3_proxy: S3Proxy, lying: Subject) -> None:
 
 
 def test_a_multipart_upload_whose_lock_is_dropped_is_locked_afterwards(
-    s3_proxy: S3Proxy, s3_bucket: S3Bucket, lying: Subject
+    s3_proxy: S3Proxy, s3_bucket: S3Bucket, lying: Subject, path: str
 ) -> None:
     s3_proxy.lie(DROP_LOCKS, when=request("POST", query="uploads"))
     stored = lying.put(content=BIG)
 
     assert s3_proxy.count("PUT", query="retention") == 1
-    assert lock_of(s3_bucket, stored.version_id) == ("COMPLIANCE", lying.until)
+    assert lock_of(s3_bucket, path, stored.version_id) == ("COMPLIANCE", lying.until)
     assert stored.retain_until == lying.until
 
 
 def test_a_multipart_upload_that_was_unheard_and_unlocked_is_locked_afterwards(
-    s3_proxy: S3Proxy, s3_bucket: S3Bucket, lying: Subject
+    s3_proxy: S3Proxy, s3_bucket: S3Bucket, lying: Subject, path: str
 ) -> None:
     s3_proxy.lie(DROP_LOCKS, when=request("POST", query="uploads"))
     s3_proxy.lie(LoseReply(), when=request("POST", query="uploadId"), times=1)
     stored = lying.put(content=BIG)
 
-    assert lock_of(s3_bucket, stored.version_id) == ("COMPLIANCE", lying.until)
+    assert lock_of(s3_bucket, path, stored.version_id) == ("COMPLIANCE", lying.until)
 
 
 def test_a_multipart_upload_that_cannot_be_locked_afterwards_is_an_alarm(
@@ -105,6 +121,32 @@ def test_a_lock_that_head_does_not_show_does_not_count(
         lying.put(content=content)
 
 
+@pytest.mark.parametrize(
+    ("shown", "fault"),
+    [
+        ({"ObjectLockMode": "GOVERNANCE"}, "GOVERNANCE"),
+        ({"ObjectLockRetainUntilDate": None}, "no date"),
+        ({"ObjectLockRetainUntilDate": timedelta(seconds=-1)}, "instead of"),
+        ({"ObjectLockRetainUntilDate": timedelta(seconds=1)}, "instead of"),
+        ({"ContentLength": len(CONTENT) - 1}, "bytes were sent"),
+        ({"ChecksumSHA256": b64encode(sha256(b"other").digest()).decode()}, "SHA-256"),
+    ],
+)
+def test_a_version_that_is_shown_otherwise_than_asked_for_is_an_alarm(
+    direct: Subject, monkeypatch: pytest.MonkeyPatch, shown: dict[str, Any], fault: str
+) -> None:
+    client = direct.store._bucket.client  # type: ignore[attr-defined]
+    ask = client.head_object
+    shown = {
+        name: direct.until + value if isinstance(value, timedelta) else value
+        for name, value in shown.items()
+    }
+    monkeypatch.setattr(client, "head_object", lambda **asked: ask(**asked) | shown)
+
+    with pytest.raises(LockNotHonouredError, match=fault):
+        direct.put()
+
+
 def test_a_server_without_version_ids_is_an_alarm(s3_proxy: S3Proxy, lying: Subject) -> None:
     s3_proxy.lie(DropReplyHeaders("x-amz-version-id"))
 
@@ -133,11 +175,11 @@ def test_where_no_checksum_is_kept_the_bytes_are_read_back(
 
 
 def test_a_forged_note_of_the_checksum_does_not_pass_for_the_bytes(
-    s3_proxy: S3Proxy, s3_bucket: S3Bucket, lying: Subject
+    s3_proxy: S3Proxy, s3_bucket: S3Bucket, lying: Subject, path: str
 ) -> None:
     s3_bucket.client().put_object(
         Bucket=s3_bucket.name,
-        Key=PATH,
+        Key=path,
         Body=bytes(len(CONTENT)),
         Metadata={"sha256": sha256(CONTENT).hexdigest()},
         ObjectLockMode="COMPLIANCE",
@@ -193,6 +235,41 @@ def test_a_lost_reply_anywhere_in_a_multipart_upload_leaves_one_object(
     (entry,) = lying.store.list_versions("")
     assert entry.version_id == stored.version_id
     assert lying.store.get(KEY) == BIG
+
+
+def test_a_completion_that_was_done_and_unheard_is_found(s3_proxy: S3Proxy, lying: Subject) -> None:
+    completion = request("POST", query="uploadId")
+    s3_proxy.lie(LoseReply(), when=completion, times=1)
+    s3_proxy.lie(Refuse(404, "NoSuchUpload"), when=completion, skip=1)  # AWS's answer
+
+    stored = lying.put(content=BIG)
+
+    (entry,) = lying.store.list_versions("")
+    assert entry.version_id == stored.version_id
+
+
+def test_an_upload_that_was_aborted_by_somebody_may_be_tried_again(
+    s3_proxy: S3Proxy, lying: Subject
+) -> None:
+    s3_proxy.lie(Refuse(404, "NoSuchUpload"), when=request("POST", query="uploadId"), times=1)
+
+    with pytest.raises(StoreError) as caught:
+        lying.put(content=BIG)
+
+    assert caught.value.exit == 10
+    assert lying.put(content=BIG).size_bytes == len(BIG)
+
+
+def test_a_multipart_upload_that_fails_leaves_no_parts(
+    s3_proxy: S3Proxy, s3_bucket: S3Bucket, lying: Subject, path: str
+) -> None:
+    s3_proxy.lie(Refuse(403, "AccessDenied"), when=request("PUT", query="partNumber"), skip=1)
+
+    with pytest.raises(StoreAccessError):
+        lying.put(content=BIG)
+
+    uploads = s3_bucket.client().list_multipart_uploads(Bucket=s3_bucket.name, Prefix=path)
+    assert uploads.get("Uploads", []) == []
 
 
 def test_a_server_that_never_answers_is_asked_so_often_and_no_more(
@@ -292,6 +369,40 @@ def test_a_server_without_a_date_has_no_time(s3_proxy: S3Proxy, lying: Subject) 
     s3_proxy.lie(DropReplyHeaders("date"))
 
     assert lying.store.settings().server_time is None
+
+
+def test_a_listing_that_leads_nowhere_ends(
+    direct: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct.put()
+    client = direct.store._bucket.client  # type: ignore[attr-defined]
+    ask = client.list_object_versions
+    page = {"IsTruncated": True, "NextKeyMarker": "x"}
+    monkeypatch.setattr(client, "list_object_versions", lambda **asked: ask(**asked) | page)
+
+    with pytest.raises(StoreError, match="does not go on"):
+        list(direct.store.list_versions(""))
+
+
+def test_settings_that_may_not_be_read_are_to_be_put_right(
+    s3_proxy: S3Proxy, lying: Subject
+) -> None:
+    s3_proxy.lie(Refuse(403, "AccessDenied"), when=request("GET", query="object-lock"))
+
+    with pytest.raises(StoreAccessError, match="GetObjectLockConfiguration"):
+        lying.store.settings()
+
+
+def test_a_deletion_without_an_answer_may_be_tried_again(s3_proxy: S3Proxy, lying: Subject) -> None:
+    stored = lying.put(until=lying.soon(2))
+    lying.let_pass(timedelta(seconds=3))
+    s3_proxy.lie(LoseRequest(), when=request("DELETE"), times=ATTEMPTS)
+
+    with pytest.raises(StoreError):
+        lying.store.delete_version(KEY, stored.version_id)
+    lying.store.delete_version(KEY, stored.version_id)
+
+    assert lying.keys("") == []
 
 
 # --- the condition ------------------------------------------------------------------------------
