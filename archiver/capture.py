@@ -179,8 +179,7 @@ class Capture:
 
     def _take_orders(self, page: RawPage, mapped: MappedPage) -> None:
         orders = mapped.orders
-        ends = self._local_days(orders["completed_at"])
-        wanted = (ends >= day_number(self.span.earliest)) & (ends <= self._last_number)
+        wanted = self._wanted(orders["completed_at"], mapped.changed_at)
         if not wanted.any():
             return
         chosen = pa.array(wanted)
@@ -202,6 +201,16 @@ class Capture:
             rows, heads = rows.take(~held), heads[~held]
         self._notice_repeated(heads)
         self._decide(rows)
+
+    def _wanted(self, ends: pa.ChunkedArray, changed_at: pa.Array) -> Mask:
+        """Choose the rows of this pass; a source may give more than it was asked for."""
+        span = self.span
+        days = self._local_days(ends)
+        wanted = _within(ends, span.ended)
+        if span.changed is not None:
+            wanted |= _within(changed_at, span.changed)
+        chosen: Mask = wanted & (days >= day_number(span.earliest)) & (days <= self._last_number)
+        return chosen
 
     def _decide(self, rows: _Rows) -> None:
         """Sort rows into known, revised, new and expired, and buffer what is to be sealed."""
@@ -441,6 +450,14 @@ def _days_in(column: pa.Array | pa.ChunkedArray, zone: str) -> Ints:
     local = pc.local_timestamp(column.cast(pa.timestamp("us", tz=zone)))
     numbers: Ints = local.cast(pa.int64()).to_numpy()
     return numbers // _US_PER_DAY
+
+
+def _within(column: pa.Array | pa.ChunkedArray, window: Window) -> Mask:
+    """Return which instants lie in a window; null lies in none."""
+    numbers = pc.fill_null(column.cast(pa.int64()), np.iinfo(np.int64).max).to_numpy()
+    start, end = _as_microseconds(window.start), _as_microseconds(window.end)
+    inside: Mask = (numbers >= start) & (numbers < end)
+    return inside
 
 
 def _microseconds(column: pa.ChunkedArray) -> Ints:

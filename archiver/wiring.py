@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -34,7 +34,8 @@ from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.known import KnownOrders
 from archiver.nightly import Night
 from archiver.ports import Clock, ObjectStore, Progress
-from archiver.sources import open_source
+from archiver.sources.database import DatabaseSource
+from archiver.sources.mappings import SQL, load_mapping
 from archiver.stores.directory import DirectoryStore
 from archiver.stores.s3 import open_s3
 from schemas import documents
@@ -185,13 +186,23 @@ class Installation:
         return [self.source(section) for section in self.configuration.source]
 
     def source(self, section: SourceSection) -> MappedSource:
-        """Return one source."""
-        return open_source(
-            section,
-            folder=self.folder,
-            password=self._password(section),
+        """Return one source with its mapping.
+
+        Raises:
+            MappingError: There is no such mapping, or it cannot be used.
+            ConfigurationError: The URL cannot be used, or the password is not there.
+        """
+        mapping = load_mapping(self._mapping_of(section), section.parameters, source=section.name)
+        database = DatabaseSource(
+            section.name,
+            self._absolute(section.url),
+            self._password(section),
+            mapping,
             timezone=section.timezone or self.configuration.archive.timezone,
+            page_rows=section.page_rows,
+            timeout=timedelta(seconds=section.timeout_seconds),
         )
+        return MappedSource(source=database, mapping=mapping, session_zone=database.session_zone)
 
     @contextmanager
     def night(self, progress: Progress) -> Iterator[Night]:
@@ -259,6 +270,29 @@ class Installation:
         if scheme != "file" or not path:
             raise ConfigurationError(detail=f"[keys] {name} = {spec}: only file:… is possible")
         return self.folder / path
+
+    def _mapping_of(self, section: SourceSection) -> str | Path | Mapping[str, Any]:
+        if section.preset != SQL:
+            if section.mapping is not None:
+                raise ConfigurationError(
+                    detail=f"[[source]] {section.name}: preset {section.preset} brings its own "
+                    'mapping; use preset = "sql" with another one'
+                )
+            return section.preset
+        if section.mapping is None:
+            raise ConfigurationError(
+                detail=f'[[source]] {section.name}: preset = "sql" needs mapping = "file.toml"'
+            )
+        if isinstance(section.mapping, str):
+            return self.folder / section.mapping
+        return section.mapping
+
+    def _absolute(self, url: str) -> str:
+        """Return a source's URL with a relative SQLite path counted from the configuration."""
+        scheme, separator, path = url.partition(":///")
+        if scheme == "sqlite" and separator:
+            return f"sqlite:///{self.folder / path}"
+        return url
 
     def _password(self, section: SourceSection) -> str | None:
         if section.password_env is not None:
