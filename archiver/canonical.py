@@ -8,7 +8,6 @@ REJECT_V1 do not use.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -28,6 +27,7 @@ HASH_SIZE: Final = 32
 
 _WIDTHS: Final = {pa.bool_(): 1, pa.uint8(): 1, pa.int32(): 4, pa.int64(): 8}
 _LENGTH_WIDTH: Final = 4
+_NULL: Final = NULL_LENGTH.to_bytes(_LENGTH_WIDTH, "big", signed=True)
 _LARGE: Final = pa.large_binary()
 
 Path = tuple[str, ...]
@@ -53,9 +53,9 @@ def order_leaves(orders: pa.Table, base_kek: bytes, *, first_row: int) -> list[b
         orders,
         _is_transaction,
         head=(LEAF_PREFIX, transaction_salts, b"ORDER_V1"),
-        tail=(_fixed_bytes(_hashes(buyer)), _flat(orders["secret_commitment"])),
+        tail=(_as_array(_hashes(buyer)), _flat(orders["secret_commitment"])),
     )
-    return _cut(_hashes(leaves))
+    return _hashes(leaves)
 
 
 def secret_commitments(orders: pa.Table, reveal_kek: bytes, *, first_row: int) -> pa.Array:
@@ -68,14 +68,14 @@ def secret_commitments(orders: pa.Table, reveal_kek: bytes, *, first_row: int) -
     """
     salted = salts(reveal_kek, "secret", first_row, len(orders))
     secret = canonical_bytes(orders, _is_secret, head=(COMMITMENT_PREFIX, salted))
-    return _fixed_bytes(_hashes(secret))
+    return _as_array(_hashes(secret))
 
 
 def reject_leaves(rejects: pa.Table, reveal_kek: bytes, *, first_row: int) -> list[bytes]:
     """Return the leaf hash of each reject; all of it is under the reveal key."""
     salted = salts(reveal_kek, "reject", first_row, len(rejects))
     head = (LEAF_PREFIX, salted, b"REJECT_V1")
-    return _cut(_hashes(canonical_bytes(rejects, lambda _path, _field: True, head=head)))
+    return _hashes(canonical_bytes(rejects, lambda _path, _field: True, head=head))
 
 
 def salts(kek: bytes, purpose: str, first_row: int, rows: int) -> Bytes2D:
@@ -119,32 +119,42 @@ def canonical_bytes(
 
 @dataclass(slots=True)
 class _Block:
-    """The part of fixed width, gathered column by column and laid out once."""
+    """The part of fixed width, gathered column by column and laid out once.
+
+    Most columns of real orders hold one value a page (nothing, or a shop's only currency):
+    those become part of a line that is copied to all rows, the others are written over it.
+    """
 
     rows: int
-    columns: list[tuple[int, NDArray[np.uint8] | bytes | None]] = field(default_factory=list)
+    line: bytearray = field(default_factory=bytearray)
+    varying: list[tuple[int, Bytes2D]] = field(default_factory=list)
+    """Position in the line, and a value a row."""
 
     def append_bytes(self, piece: bytes | Bytes2D) -> None:
-        width = len(piece) if isinstance(piece, bytes) else piece.shape[1]
-        self.columns.append((width, piece))
+        if isinstance(piece, bytes):
+            self.line += piece
+        else:
+            self.varying.append((len(self.line), piece))
+            self.line += bytes(piece.shape[1])
 
-    def append_numbers(self, numbers: NDArray[np.int64], width: int) -> None:
-        wide = np.ascontiguousarray(numbers, ">i8").view(np.uint8).reshape(-1, 8)
-        self.columns.append((width, wide[:, 8 - width :]))
-
-    def append_zeros(self, width: int) -> None:
-        self.columns.append((width, None))
+    def append_numbers(self, numbers: NDArray[np.generic], width: int) -> None:
+        """Append the low `width` bytes of each number, big-endian."""
+        if len(numbers) and (numbers == numbers[0]).all():
+            low = int(numbers[0]) & (1 << 8 * width) - 1
+            self.append_bytes(low.to_bytes(width, "big"))
+        else:
+            wide = numbers.astype(f">i{width}")
+            self.append_bytes(wide.view(np.uint8).reshape(-1, width))
 
     def array(self) -> pa.Array:
-        width = sum(width for width, _ in self.columns)
-        matrix = np.zeros((self.rows, width), np.uint8)
-        start = 0
-        for size, piece in self.columns:
-            if isinstance(piece, bytes):
-                matrix[:, start : start + size] = np.frombuffer(piece, np.uint8)
-            elif piece is not None:
-                matrix[:, start : start + size] = piece
-            start += size
+        width = len(self.line)
+        matrix = np.empty((self.rows, width), np.uint8)
+        matrix[:] = np.frombuffer(self.line, np.uint8)
+        for start, piece in self.varying:
+            # As one item a row: numpy copies those faster than rows of bytes.
+            item = np.dtype(f"V{piece.shape[1]}")
+            place = matrix[:, start : start + item.itemsize].view(item)
+            place[:] = np.ascontiguousarray(piece).view(item)
         offsets = np.arange(self.rows + 1, dtype=np.int64) * width
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(matrix)]
         return pa.Array.from_buffers(_LARGE, self.rows, buffers)
@@ -166,13 +176,15 @@ def _encode(
         elif not chosen(here, leaf):
             continue
         elif _is_variable(leaf.type):
-            lengths = pc.fill_null(pc.binary_length(array), NULL_LENGTH)
-            block.append_numbers(lengths.to_numpy(zero_copy_only=False).astype(np.int64), 4)
-            if array.null_count < len(array):
-                parts.append(array.cast(pa.binary()) if pa.types.is_string(leaf.type) else array)
+            if array.null_count == len(array):
+                block.append_bytes(_NULL)
+            else:
+                lengths = pc.fill_null(pc.binary_length(array), NULL_LENGTH).to_numpy()
+                block.append_numbers(lengths, _LENGTH_WIDTH)
+                parts.append(array.cast(_LARGE))
         else:
             _encode_fixed(array, leaf.type, block)
-    parts = [part if part.type == _LARGE else part.cast(_LARGE) for part in (*parts, *tail)]
+    parts += [part.cast(_LARGE) for part in tail]
     if not parts:
         return block.array()
     return pc.binary_join_element_wise(
@@ -211,7 +223,7 @@ def _encode_list(path: Path, array: pa.Array, block: _Block, chosen: Chooser) ->
     block.append_numbers(counts, _LENGTH_WIDTH)
     start, end = int(offsets[0]), int(offsets[-1])
     if start == end:
-        block.append_zeros(_LENGTH_WIDTH)
+        block.append_bytes(bytes(_LENGTH_WIDTH))
         return
     values = values.slice(start, end - start)
     columns = zip(_children(values.type), values.flatten(), strict=True)
@@ -226,10 +238,10 @@ def _encode_fixed(array: pa.Array, kind: pa.DataType, block: _Block) -> None:
     """Append a presence byte and the value, zero where it is null."""
     width = kind.byte_width if pa.types.is_fixed_size_binary(kind) else _WIDTHS.get(kind, 8)
     if len(array) and array.null_count == len(array):
-        block.append_zeros(1 + width)
+        block.append_bytes(bytes(1 + width))
         return
     if array.null_count:
-        block.append_numbers(array.is_valid().to_numpy(zero_copy_only=False).astype(np.int64), 1)
+        block.append_numbers(array.is_valid().to_numpy(zero_copy_only=False), 1)
     else:
         block.append_bytes(b"\x01")
     if pa.types.is_fixed_size_binary(kind):
@@ -275,20 +287,12 @@ def _flat(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
 
 
-def _hashes(values: pa.Array) -> Bytes2D:
-    """Return the SHA-256 of each value, shape (rows, 32)."""
+def _hashes(values: pa.Array) -> list[bytes]:
+    """Return the SHA-256 of each value."""
     sha256 = hashlib.sha256
-    view = memoryview(values.buffers()[2] or b"")
-    bounds = np.frombuffer(values.buffers()[1], np.int64)[: len(values) + 1].tolist()
-    joined = b"".join([sha256(view[a:b]).digest() for a, b in pairwise(bounds)])
-    return np.frombuffer(joined, np.uint8).reshape(-1, HASH_SIZE)
+    return [sha256(value).digest() for value in values.to_numpy(zero_copy_only=False)]
 
 
-def _fixed_bytes(rows: Bytes2D) -> pa.Array:
-    buffers = [None, pa.py_buffer(np.ascontiguousarray(rows))]
-    return pa.Array.from_buffers(pa.binary(rows.shape[1]), len(rows), buffers)
-
-
-def _cut(rows: Bytes2D) -> list[bytes]:
-    joined = rows.tobytes()
-    return [joined[i : i + HASH_SIZE] for i in range(0, len(joined), HASH_SIZE)]
+def _as_array(hashes: list[bytes]) -> pa.Array:
+    buffers = [None, pa.py_buffer(b"".join(hashes))]
+    return pa.Array.from_buffers(pa.binary(HASH_SIZE), len(hashes), buffers)
