@@ -1,8 +1,8 @@
-"""What capture hands to sealing, and the sums that both sides take of it. Pure."""
+"""What capture hands to sealing: rows cut into partitions, and the sums of both sides. Pure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -11,6 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+MAX_ROWS: Final = 100_000
+"""Of a partition (DESIGN 3.2)."""
+MAX_BATCH_BYTES: Final = 128 << 20
+"""In memory: a partition of fat rows is cut earlier, for 32-bit offsets are finite."""
 EPOCH: Final = date(1970, 1, 1)
 
 Paid = Mapping[tuple[date, str, str], tuple[int, Decimal]]
@@ -31,6 +35,105 @@ class Batch:
     retain_until: datetime
     """Of the row that is kept longest."""
     cohort: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Place:
+    """Which partition a row belongs to."""
+
+    kind: Literal["orders", "rejects"]
+    day: date
+    on_time: bool
+    """False for a supplement: late and revised orders of one night."""
+    cohort: str
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Rows that wait until a partition is full."""
+
+    rows: list[pa.Table] = field(default_factory=list)
+    known: list[pa.Table] = field(default_factory=list)
+    count: int = 0
+    size_bytes: int = 0
+    retain_until: datetime = datetime.min.replace(tzinfo=UTC)  # noqa: RUF009  immutable
+
+
+@dataclass(slots=True)
+class Partitions:
+    """Gathers rows by place and cuts them into batches of bounded size."""
+
+    source: str
+    _waiting: dict[Place, _Waiting] = field(default_factory=dict)
+
+    def add(
+        self,
+        place: Place,
+        rows: pa.Table,
+        known: pa.Table,
+        *,
+        chosen: NDArray[np.bool_],
+        retain_until: datetime,
+    ) -> None:
+        """Add the chosen ones of `rows`, with their known entries."""
+        if not chosen.all():
+            keep = pa.array(chosen)
+            rows, known = rows.filter(keep), known.filter(keep)
+        waiting = self._waiting.setdefault(place, _Waiting())
+        waiting.rows.append(rows)
+        waiting.known.append(known)
+        waiting.count += len(rows)
+        waiting.size_bytes += rows.nbytes
+        waiting.retain_until = max(waiting.retain_until, retain_until)
+
+    def full(self) -> Iterator[Batch]:
+        """Yield the batches that have become full; what is left over waits on."""
+        for place in sorted(self._waiting):
+            waiting = self._waiting[place]
+            if waiting.count >= MAX_ROWS or waiting.size_bytes >= MAX_BATCH_BYTES:
+                del self._waiting[place]
+                rows, known = pa.concat_tables(waiting.rows), pa.concat_tables(waiting.known)
+                size = _batch_rows(waiting)
+                whole = len(rows) - len(rows) % size
+                yield from self._batches(place, waiting, size, rows[:whole], known[:whole])
+                if whole < len(rows):
+                    chosen = np.ones(len(rows) - whole, np.bool_)
+                    until = waiting.retain_until
+                    rest = rows[whole:], known[whole:]
+                    self.add(place, *rest, chosen=chosen, retain_until=until)
+
+    def rest(self) -> Iterator[Batch]:
+        """Yield all that waits."""
+        for place in sorted(self._waiting):
+            waiting = self._waiting.pop(place)
+            rows, known = pa.concat_tables(waiting.rows), pa.concat_tables(waiting.known)
+            yield from self._batches(place, waiting, _batch_rows(waiting), rows, known)
+
+    def _batches(
+        self, place: Place, waiting: _Waiting, size: int, rows: pa.Table, known: pa.Table
+    ) -> Iterator[Batch]:
+        for start in range(0, len(rows), size):
+            yield Batch(
+                kind=place.kind,
+                source=self.source,
+                day=place.day,
+                rows=rows.slice(start, size).combine_chunks(),
+                known=_by_token(known.slice(start, size)),
+                retain_until=waiting.retain_until,
+                cohort=place.cohort,
+            )
+
+
+def _batch_rows(waiting: _Waiting) -> int:
+    """Return how many rows a batch takes: fewer where they are fat."""
+    parts = max(1, -(-waiting.size_bytes // MAX_BATCH_BYTES))
+    return max(1, min(MAX_ROWS, -(-waiting.count // parts)))
+
+
+def _by_token(known: pa.Table) -> pa.Table:
+    """Return known entries ordered by token, so that their order tells nothing."""
+    order = pc.sort_indices(known["token"].combine_chunks().cast(pa.binary()))
+    return known.take(order).combine_chunks()
 
 
 def day_number(day: date) -> int:

@@ -10,19 +10,29 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from archiver import partition, retention, tokens
+from archiver import retention, tokens
 from archiver.archive import ORDERS_CLASS, Archive
-from archiver.batch import Batch, Paid, added, day_number, day_of, paid_by_channel
+from archiver.batch import (
+    Batch,
+    Paid,
+    Partitions,
+    Place,
+    added,
+    day_number,
+    day_of,
+    paid_by_channel,
+)
 from archiver.known import KnownOrders
 from archiver.mapping import MapContext, MappedPage, OrderMapping, apply
 from archiver.ports import RawPage, Source, Window
+from archiver.repeats import SeenIds
 from archiver.tokens import Bytes2D
 from schemas.documents import Counts
 from schemas.orders import KNOWN_V1, ORDER_V1, REJECT_V1
@@ -31,13 +41,10 @@ REJECTS_CLASS: Final = "rejects"
 REJECT_REVISION: Final = 0
 PROXY_BASES: Final = ("updated", "observed")
 """End times that are not the transaction's own: a touch of the row moves them."""
-MAX_BATCH_BYTES: Final = 128 << 20
-"""A partition of fat rows is cut earlier: 32-bit offsets and memory are finite."""
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _US_PER_DAY: Final = 86_400_000_000
-_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class RepeatedIdsError(Exception):
@@ -106,17 +113,6 @@ class _Held:
     page: RawPage
 
 
-@dataclass(slots=True)
-class _Buffer:
-    """Rows that wait until a partition is full."""
-
-    rows: list[pa.Table] = field(default_factory=list)
-    known: list[pa.Table] = field(default_factory=list)
-    count: int = 0
-    size_bytes: int = 0
-    retain_until: datetime = _NEVER
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
     """Mapped rows with what identifies them."""
@@ -146,17 +142,17 @@ class Capture:
     apart: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     """Token heads of order ids that an earlier pass met twice, sorted."""
     days: dict[date, DayCount] = field(init=False)
+    _partitions: Partitions = field(init=False)
     source_paid: Paid = field(default_factory=dict)
     known_paid: Paid = field(default_factory=dict)
-    _buffers: dict[tuple[str, date, bool, str], _Buffer] = field(default_factory=dict)
-    _seen: list[NDArray[np.uint64]] = field(default_factory=list)
-    _repeated: list[NDArray[np.uint64]] = field(default_factory=list)
+    _seen: SeenIds = field(default_factory=SeenIds)
     _held: list[_Held] = field(default_factory=list)
     _retain: dict[int, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Prepare a count for every day of the span."""
         self.days = {day: DayCount() for day in self.span.days}
+        self._partitions = Partitions(self.mapped.source.name)
 
     def batches(self) -> Iterator[Batch]:
         """Yield batches as they fill up; the last ones when the source is exhausted.
@@ -168,12 +164,12 @@ class Capture:
             mapped = self._map(page)
             self._take_rejects(mapped.rejects, mapped.reject_content)
             self._take_orders(page, mapped)
-            if not self._repeated:
-                yield from self._cut(full_only=True)
-        if self._repeated:
-            raise RepeatedIdsError(np.unique(np.concatenate(self._repeated)))
+            if not self._seen.repeated:
+                yield from self._partitions.full()
+        if self._seen.repeated:
+            raise RepeatedIdsError(np.unique(np.concatenate(self._seen.repeated)))
         self._settle_held()
-        yield from self._cut(full_only=False)
+        yield from self._partitions.rest()
 
     # --- rows --------------------------------------------------------------------------------
 
@@ -199,7 +195,7 @@ class Capture:
             rest = RawPage(rows=page.rows.take(positions), children=page.children)
             self._held.append(_Held(rows=rows.take(held), page=rest))
             rows, heads = rows.take(~held), heads[~held]
-        self._notice_repeated(heads)
+        self._seen.add(heads)
         self._decide(rows)
 
     def _wanted(self, ends: pa.ChunkedArray, changed_at: pa.Array) -> Mask:
@@ -251,7 +247,8 @@ class Capture:
             self._outcomes(day_of(day), stamped, part)
             free_at = self._retain[legal_day]
             cohort = retention.cohort_of(free_at, ORDERS_CLASS)
-            self._buffer("orders", (day_of(day), bool(own), cohort), stamped, known, part, free_at)
+            place = Place(kind="orders", day=day_of(day), on_time=bool(own), cohort=cohort)
+            self._partitions.add(place, stamped, known, chosen=part, retain_until=free_at)
 
     def _take_rejects(self, rows: pa.Table, content: pa.Array) -> None:
         """Buffer rejects that were not sealed before, under the span's last day."""
@@ -274,26 +271,11 @@ class Capture:
         revision = np.full(count, REJECT_REVISION, np.int32)
         known = _known_rows(reject_tokens, digests, revision, None, now)
         free_at = retention.retain_until(self._now, self.archive.rules.retention)
-        key = (self.span.days[-1], True, retention.cohort_of(free_at, REJECTS_CLASS))
-        self._buffer("rejects", key, table, known, ~before, free_at)
+        cohort = retention.cohort_of(free_at, REJECTS_CLASS)
+        place = Place(kind="rejects", day=self.span.days[-1], on_time=True, cohort=cohort)
+        self._partitions.add(place, table, known, chosen=~before, retain_until=free_at)
 
     # --- repeated ids --------------------------------------------------------------------------
-
-    def _notice_repeated(self, heads: NDArray[np.uint64]) -> None:
-        """Remember which ids were read and which of them twice."""
-        new = np.sort(heads)
-        self._repeated += [again for again in [new[1:][new[1:] == new[:-1]]] if len(again)]
-        for seen in self._seen:
-            positions = np.minimum(np.searchsorted(seen, new), len(seen) - 1)
-            again = new[seen[positions] == new]
-            if len(again):
-                self._repeated.append(again)
-        # Merged like a binary counter: few arrays, each row is moved a few times only.
-        while self._seen and len(self._seen[-1]) <= len(new):
-            new = np.concatenate([self._seen.pop(), new])
-            new.sort(kind="stable")
-        if len(new):
-            self._seen.append(new)
 
     def _settle_held(self) -> None:
         """Decide on ids that occur more than once: equal rows count once, others are rejects."""
@@ -331,63 +313,6 @@ class Capture:
         single = ~conflict & is_first
         if single.any():
             self._decide(rows.take(single))
-
-    # --- batches -------------------------------------------------------------------------------
-
-    def _buffer(
-        self,
-        kind: Literal["orders", "rejects"],
-        place: tuple[date, bool, str],
-        rows: pa.Table,
-        known: pa.Table,
-        chosen: Mask,
-        free_at: datetime,
-    ) -> None:
-        if not chosen.all():
-            keep = pa.array(chosen)
-            rows, known = rows.filter(keep), known.filter(keep)
-        buffer = self._buffers.setdefault((kind, *place), _Buffer())
-        buffer.rows.append(rows)
-        buffer.known.append(known)
-        buffer.count += len(rows)
-        buffer.size_bytes += rows.nbytes
-        buffer.retain_until = max(buffer.retain_until, free_at)
-
-    def _cut(self, *, full_only: bool) -> Iterator[Batch]:
-        """Yield full partitions, and the remainders too unless `full_only`."""
-        for place in sorted(self._buffers):
-            buffer = self._buffers[place]
-            full = buffer.count >= partition.MAX_ROWS or buffer.size_bytes >= MAX_BATCH_BYTES
-            if full or not full_only:
-                del self._buffers[place]
-                yield from self._batches_of(place, buffer, full_only=full_only)
-
-    def _batches_of(
-        self, place: tuple[str, date, bool, str], buffer: _Buffer, *, full_only: bool
-    ) -> Iterator[Batch]:
-        kind, day, _own, cohort = place
-        rows, known = pa.concat_tables(buffer.rows), pa.concat_tables(buffer.known)
-        share = max(1, -(-buffer.size_bytes // MAX_BATCH_BYTES))
-        size = min(partition.MAX_ROWS, -(-len(rows) // share))
-        start = 0
-        while start < len(rows):
-            rest = len(rows) - start
-            if full_only and rest < size and start:
-                left = _Buffer([rows.slice(start)], [known.slice(start)], rest)
-                left.size_bytes = left.rows[0].nbytes
-                left.retain_until = buffer.retain_until
-                self._buffers[place] = left
-                return
-            yield Batch(
-                kind="orders" if kind == "orders" else "rejects",
-                source=self.mapped.source.name,
-                day=day,
-                rows=rows.slice(start, size).combine_chunks(),
-                known=_by_token(known.slice(start, size)),
-                retain_until=buffer.retain_until,
-                cohort=cohort,
-            )
-            start += size
 
     # --- small things --------------------------------------------------------------------------
 
@@ -506,12 +431,6 @@ def _known_rows(
         _instants(first_seen),
     ]
     return pa.Table.from_arrays(columns, schema=KNOWN_V1)
-
-
-def _by_token(known: pa.Table) -> pa.Table:
-    """Return known rows ordered by token, so that their order tells nothing."""
-    joined = known["token"].combine_chunks().cast(pa.binary())
-    return known.take(pc.sort_indices(joined)).combine_chunks()
 
 
 def _reject_rows(rows: pa.Table, digests: Bytes2D, first_seen: Ints) -> pa.Table:

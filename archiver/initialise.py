@@ -118,7 +118,14 @@ def initialise(
         raise AlreadyInitialisedError(detail="the store holds another archive") from None
     if finished:
         raise AlreadyInitialisedError(detail=f"archive {document.name} ({document.archive})")
-    _certify(store, document, secret("identity"), secret("signer"), clock, rules)
+    _certify(
+        store,
+        document,
+        identity=secret("identity"),
+        signer=secret("signer"),
+        clock=clock,
+        rules=rules,
+    )
     archive = open_archive(
         anchor=anchor,
         store=store,
@@ -174,6 +181,7 @@ def _found(
 def _certify(
     store: ObjectStore,
     document: documents.Archive,
+    *,
     identity: bytes,
     signer: bytes,
     clock: Clock,

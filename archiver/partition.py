@@ -28,7 +28,6 @@ from schemas.orders import leaf_paths
 ROW_GROUP_ROWS: Final = 10_000
 """One row group answers a lookup. At 8,192 the keys in the footer cost 2.8 % of the bytes of
 an 82-leaf file, here 2.3 %; 16,384 would double what a lookup reads."""
-MAX_ROWS: Final = 100_000
 DATA_KEY_BITS: Final = 256
 ZSTD_LEVEL: Final = 1
 """Level 3 takes a fifth longer and saves nothing on random secrets and numbers."""

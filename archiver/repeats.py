@@ -1,0 +1,33 @@
+"""Order ids that occur more than once among the rows of one pass. Pure."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(slots=True)
+class SeenIds:
+    """The token heads of all rows so far: 8 bytes a row, a few sorted arrays."""
+
+    repeated: list[NDArray[np.uint64]] = field(default_factory=list)
+    """Heads that came a second time; two ids may share one, which costs a closer look only."""
+    _sorted: list[NDArray[np.uint64]] = field(default_factory=list)
+
+    def add(self, heads: NDArray[np.uint64]) -> None:
+        """Add the heads of further rows, noting those that were there before."""
+        new = np.sort(heads)
+        self._note(new[1:][new[1:] == new[:-1]])
+        for seen in self._sorted:
+            positions = np.minimum(np.searchsorted(seen, new), len(seen) - 1)
+            self._note(new[seen[positions] == new])
+        # Merged like a binary counter: few arrays, and each row is moved a few times only.
+        while self._sorted and len(self._sorted[-1]) <= len(new):
+            new = np.concatenate([self._sorted.pop(), new])
+            new.sort(kind="stable")
+        if len(new):
+            self._sorted.append(new)
+
+    def _note(self, again: NDArray[np.uint64]) -> None:
+        if len(again):
+            self.repeated.append(again)
