@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver import tokens as module
-from archiver.tokens import LONG, derive_key, digests, first_64_bits, token_array, tokens
+from archiver.tokens import (
+    LONG,
+    derive_key,
+    digests,
+    first_64_bits,
+    normalised_cards,
+    token_array,
+    tokens,
+)
 
 KEY = bytes(range(32))
 
@@ -120,6 +129,30 @@ def test_digests_are_keyed_blake2b(values: list[bytes], start: int) -> None:
     for kind in (pa.binary(), pa.large_binary()):
         assert rows(digests(KEY, pa.array(values, kind))) == want
         assert rows(digests(KEY, pa.array(values, kind).slice(start))) == want[start:]
+
+
+@pytest.mark.parametrize(
+    ("written", "compared"),
+    [
+        ("abcd-1234-EFGH", "ABCD1234EFGH"),
+        (" abcd 1234\tefgh\r\n", "ABCD1234EFGH"),
+        ("\v-\f- ", ""),
+        ("", ""),
+        ("卡号 123 密码 a-b", "卡号123密码AB"),
+    ],
+)
+def test_cards_are_compared_as_people_copy_them(written: str, compared: str) -> None:
+    assert normalised_cards(pa.array([written])).to_pylist() == [compared]
+
+
+@given(st.lists(st.text(alphabet="aZ9 -\t\n卡🎮\u00a0", max_size=8), max_size=6), st.integers(0, 3))
+def test_cards_are_normalised_value_by_value(values: list[str], start: int) -> None:
+    want = [re.sub(r"[\t\n\v\f\r -]", "", value).upper() for value in values]
+    for kind in (pa.string(), pa.large_string()):
+        array = pa.array(values, kind)
+        assert normalised_cards(array).to_pylist() == want
+        assert normalised_cards(array.slice(start)).to_pylist() == want[start:]
+        assert normalised_cards(pa.chunked_array([array, array])).to_pylist() == want * 2
 
 
 def test_keys_matter() -> None:
