@@ -3,13 +3,15 @@
 import itertools
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 
 from archiver.ports import LockMode
 from archiver.stores.s3 import S3Store
-from archiver.stores.s3_bucket import Patience, open_bucket
+from archiver.stores.s3_bucket import Bucket, Patience, open_bucket
 from tests.servers.proxy import S3Proxy
 from tests.servers.seaweedfs import S3Bucket, SeaweedFS
 from tests.store_contract import KEY, Subject
@@ -50,10 +52,15 @@ def open_store(prefix: str, monkeypatch: pytest.MonkeyPatch) -> OpenStore:
     def opened(bucket: S3Bucket) -> S3Store:
         for name, value in bucket.environment.items():
             monkeypatch.setenv(name, value)
-        place = open_bucket(f"{bucket.url}/{prefix}", bucket.endpoint, bucket.region, QUICK)
+        place = replace(_opened(bucket), prefix=f"{prefix}/")
         return S3Store(place, multipart_above_bytes=PART_BYTES, part_bytes=PART_BYTES)
 
     return opened
+
+
+@cache  # making a client takes longer than most of these tests
+def _opened(bucket: S3Bucket) -> Bucket:
+    return open_bucket(f"{bucket.url}/prefix", bucket.endpoint, bucket.region, QUICK)
 
 
 def subject_of(store: S3Store) -> Subject:
