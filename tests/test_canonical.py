@@ -1,21 +1,15 @@
 """The canonical form against a slow encoder written from FORMAT.md 5, row by row."""
 
-import hashlib
-import hmac
-from collections.abc import Callable
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archiver.canonical import (
-    Path,
     canonical_bytes,
     order_leaves,
     reject_leaves,
@@ -24,123 +18,21 @@ from archiver.canonical import (
 )
 from schemas.orders import ORDER_V1, REJECT_V1
 from tests.order_rows import EPOCH, Row, empty_order, in_pieces, nullable, rows, table
+from tests.slow_canonical import (
+    commitment,
+    encode,
+    everything,
+    fields_of,
+    is_buyer,
+    is_secret,
+    is_transaction,
+    order_leaf,
+    reject_leaf,
+    salt,
+)
 
 KEK = bytes(range(32))
 OTHER_KEK = bytes(range(1, 33))
-NULL = b"\xff\xff\xff\xff"
-
-# --- the oracle ----------------------------------------------------------------------------------
-
-
-Chosen = Callable[[Path, pa.Field], bool]
-
-
-def is_secret(_path: Path, field: pa.Field) -> bool:
-    return (field.metadata or {}).get(b"key") == b"reveal"
-
-
-def is_buyer(path: Path, _field: pa.Field) -> bool:
-    return path[0] == "buyer"
-
-
-def is_transaction(path: Path, field: pa.Field) -> bool:
-    return path[0] not in ("buyer", "secret_commitment") and not is_secret(path, field)
-
-
-def everything(_path: Path, _field: pa.Field) -> bool:
-    return True
-
-
-def fields_of(kind: pa.DataType) -> list[pa.Field]:
-    return [kind.field(i) for i in range(kind.num_fields)]
-
-
-def encode(fields: list[pa.Field], row: Row | None, chosen: Chosen, path: Path = ()) -> bytes:
-    block, variable = parts(fields, row, chosen, path)
-    return block + variable
-
-
-def parts(
-    fields: list[pa.Field], row: Row | None, chosen: Chosen, path: Path
-) -> tuple[bytes, bytes]:
-    block, variable = b"", b""
-    for field in fields:
-        here, value = (*path, field.name), None if row is None else row.get(field.name)
-        if pa.types.is_struct(field.type):
-            inner_block, inner_variable = parts(fields_of(field.type), value, chosen, here)
-            block, variable = block + inner_block, variable + inner_variable
-        elif pa.types.is_list(field.type):
-            inner = fields_of(field.type.value_type)
-            if any(chosen((*here, leaf.name), leaf) for leaf in inner):
-                elements = b"".join(encode(inner, item, chosen, here) for item in value or ())
-                block += NULL if value is None else len(value).to_bytes(4, "big")
-                block += len(elements).to_bytes(4, "big")
-                variable += elements
-        elif chosen(here, field):
-            width = fixed_width(field.type)
-            if width is None:
-                raw = value.encode() if isinstance(value, str) else value
-                block += NULL if raw is None else len(raw).to_bytes(4, "big")
-                variable += raw or b""
-            elif value is None:
-                block += bytes(1 + width)
-            else:
-                block += b"\x01" + fixed(value, width)
-    return block, variable
-
-
-def fixed_width(kind: pa.DataType) -> int | None:
-    if kind in (pa.string(), pa.large_binary()):
-        return None
-    if pa.types.is_fixed_size_binary(kind):
-        return int(kind.byte_width)
-    return {"bool": 1, "uint8": 1, "int32": 4}.get(str(kind), 8)
-
-
-def fixed(value: object, width: int) -> bytes:
-    match value:
-        case bytes():
-            return value
-        case Decimal():
-            number = int(value.scaleb(2))
-        case datetime():
-            number = (value - EPOCH) // timedelta(microseconds=1)
-        case int():  # a bool is one
-            number = int(value)
-        case _:
-            raise TypeError(type(value))
-    return number.to_bytes(width, "big", signed=width > 1)
-
-
-def salt(kek: bytes, purpose: str, row: int) -> bytes:
-    pseudo_random_key = hmac.digest(bytes(32), kek, "sha256")
-    info = b"archiver/v1/salt/" + purpose.encode()
-    key = hmac.digest(pseudo_random_key, info + b"\x01", "sha256")
-    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305  one block
-    return encryptor.update(row.to_bytes(16, "big"))
-
-
-def sha256(*pieces: bytes) -> bytes:
-    return hashlib.sha256(b"".join(pieces)).digest()
-
-
-def commitment(row: Row, position: int) -> bytes:
-    return sha256(b"\x02", salt(KEK, "secret", position), encode(list(ORDER_V1), row, is_secret))
-
-
-def order_leaf(row: Row, position: int) -> bytes:
-    fields = list(ORDER_V1)
-    buyer = sha256(b"\x02", salt(KEK, "buyer", position), encode(fields, row, is_buyer))
-    return sha256(
-        b"\x00",
-        salt(KEK, "transaction", position),
-        b"ORDER_V1",
-        encode(fields, row, is_transaction),
-        buyer,
-        row["secret_commitment"],
-    )
-
-
 # --- equal to the oracle -------------------------------------------------------------------------
 
 
@@ -164,13 +56,7 @@ def test_rejects_are_encoded_as_the_format_says(
 ) -> None:
     rejects = in_pieces(table(REJECT_V1, content), cuts)
     assert reject_leaves(rejects, KEK, first_row=first_row) == [
-        sha256(
-            b"\x00",
-            salt(KEK, "reject", first_row + i),
-            b"REJECT_V1",
-            encode(list(REJECT_V1), row, everything),
-        )
-        for i, row in enumerate(content)
+        reject_leaf(row, position, KEK) for position, row in enumerate(content, first_row)
     ]
 
 
@@ -182,10 +68,10 @@ def test_leaves_and_commitments_are_as_the_format_says(
     orders = in_pieces(table(ORDER_V1, content), cuts)
     places = list(enumerate(content, first_row))
     assert order_leaves(orders, KEK, first_row=first_row) == [
-        order_leaf(row, position) for position, row in places
+        order_leaf(row, position, KEK) for position, row in places
     ]
     assert secret_commitments(orders, KEK, first_row=first_row).to_pylist() == [
-        commitment(row, position) for position, row in places
+        commitment(row, position, KEK) for position, row in places
     ]
 
 
@@ -366,7 +252,7 @@ def test_a_changed_secret_changes_the_leaf_through_its_commitment() -> None:
 
 def test_every_field_changes_the_leaf() -> None:
     plain = empty_order()
-    leaves = {order_leaf(plain, 0)}
+    leaves = {order_leaf(plain, 0, KEK)}
     changes: list[Row] = [
         empty_order(order_id="A2"),
         empty_order(revision=2),
