@@ -186,14 +186,21 @@ class Installation:
         return [self.source(section) for section in self.configuration.source]
 
     def source(self, section: SourceSection) -> MappedSource:
-        """Return one source with its mapping.
+        """Return one source with its mapping; raises what `database` raises."""
+        database = self.database(section)
+        return MappedSource(
+            source=database, mapping=database.mapping, session_zone=database.session_zone
+        )
+
+    def database(self, section: SourceSection) -> DatabaseSource:
+        """Return one source as the database that it is.
 
         Raises:
             MappingError: There is no such mapping, or it cannot be used.
             ConfigurationError: The URL cannot be used, or the password is not there.
         """
         mapping = load_mapping(self._mapping_of(section), section.parameters, source=section.name)
-        database = DatabaseSource(
+        return DatabaseSource(
             section.name,
             self._absolute(section.url),
             self._password(section),
@@ -202,7 +209,6 @@ class Installation:
             page_rows=section.page_rows,
             timeout=timedelta(seconds=section.timeout_seconds),
         )
-        return MappedSource(source=database, mapping=mapping, session_zone=database.session_zone)
 
     @contextmanager
     def night(self, progress: Progress) -> Iterator[Night]:

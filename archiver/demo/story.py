@@ -1,0 +1,198 @@
+"""What the demonstration does, step by step, as an operator would.
+
+Responsible for doing it for real: a shop's database, an archive with its own keys, nights over
+the sealed days' real dates. Nothing that is told was written beforehand: every step yields what
+has happened.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from archiver import roots
+from archiver.archive import Archive
+from archiver.demo.read_back import Found, Reader
+from archiver.demo.shop import Change, Shop
+from archiver.errors import ConfigurationError, LockedError
+from archiver.nightly import NightReport
+from archiver.ports import Progress
+from archiver.status import last_closed_day
+from archiver.wiring import Installation
+
+ORDERS: Final = 20_000
+DAYS: Final = 60
+CONFIGURATION: Final = "archiver.toml"
+SHOP: Final = "shop.db"
+SOURCE: Final = "main"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShopOpened:
+    """A shop's database has been filled."""
+
+    path: Path
+    orders: int
+    first_day: date
+    last_day: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Founded:
+    """The archive has its keys."""
+
+    archive: Archive
+    files: Sequence[str]
+    """What lies in the folder now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightPassed:
+    """A night has been run."""
+
+    number: int
+    as_of: date
+    report: NightReport
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayPassed:
+    """The shop has gone on."""
+
+    day: date
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRead:
+    """An order has been read back from the partitions."""
+
+    order: str
+    revisions: Sequence[Found]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """Shop and archive have been searched for plain text, byte by byte."""
+
+    what: str
+    """`secret`, `query-password` or `order`."""
+    in_shop: int
+    in_archive: int
+    """In how many files it stands."""
+    files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionTried:
+    """The store was asked to destroy a partition."""
+
+    key: str
+    until: datetime | None
+    """What the lock answered; None if the store obeyed."""
+
+
+Step = ShopOpened | Founded | NightPassed | DayPassed | OrderRead | Searched | DeletionTried
+
+
+@dataclass(slots=True)
+class Story:
+    """The demonstration in one folder."""
+
+    folder: Path
+    progress: Progress
+    orders: int = ORDERS
+
+    def run(self) -> Iterator[Step]:
+        """Do everything, step by step.
+
+        Raises:
+            ConfigurationError: The folder is not empty.
+        """
+        self._prepare()
+        installation = Installation.load(self.folder / CONFIGURATION)
+        last = last_closed_day(installation.rules, installation.clock.now())
+        shop = Shop(self.folder / SHOP, last_day=last, days=DAYS)
+        a_day = self.orders // DAYS
+        before = last - timedelta(days=1)
+        yield ShopOpened(
+            path=shop.path,
+            orders=shop.open_until(before, self.orders - a_day),
+            first_day=shop.first_day,
+            last_day=before,
+        )
+        archive = installation.initialise()
+        files = sorted(path.name for path in self.folder.iterdir())
+        yield Founded(archive=archive, files=files)
+        yield self._night(installation, 1, before)
+        change = shop.pass_day(a_day)
+        yield DayPassed(day=last, change=change)
+        yield self._night(installation, 2, last)
+        yield self._night(installation, 3, last)
+        yield from self._read_back(installation, shop, change)
+
+    def _prepare(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if any(self.folder.iterdir()):
+            raise ConfigurationError(detail=f"{self.folder} is not empty; give another --folder")
+        text = resources.files("archiver.demo").joinpath(CONFIGURATION).read_text("utf-8")
+        (self.folder / CONFIGURATION).write_text(text, "utf-8")
+
+    def _night(self, installation: Installation, number: int, as_of: date) -> NightPassed:
+        start = installation.clock.now()
+        with installation.night(self.progress) as night:
+            report = night.run(as_of)
+        return NightPassed(
+            number=number,
+            as_of=as_of,
+            report=report,
+            seconds=(installation.clock.now() - start).total_seconds(),
+        )
+
+    def _read_back(self, installation: Installation, shop: Shop, change: Change) -> Iterator[Step]:
+        start = installation.clock.now()
+        archive = installation.archive()
+        catalog = installation.catalog(archive)
+        catalog.refresh()
+        root = roots.open_root(
+            installation.places.roots["base"],
+            archive.document.roots["base"],
+            archive.id,
+            "base",
+            environment=installation.environment,
+        )
+        reader = Reader(archive=archive, catalog=catalog, root=root)
+        found = list(reader.find(SOURCE, change.replaced))
+        yield OrderRead(
+            order=change.replaced,
+            revisions=found,
+            seconds=(installation.clock.now() - start).total_seconds(),
+        )
+        for what, text in (
+            ("order", change.replaced),
+            ("secret", change.secret),
+            ("query-password", shop.search_password(change.replaced)),
+        ):
+            yield self._searched(shop, what, text)
+        stored = found[-1].stored
+        try:
+            archive.store.delete_version(stored.key, stored.version_id)
+        except LockedError:
+            until = archive.store.head(stored.key, stored.version_id).retain_until
+            yield DeletionTried(key=stored.key, until=until)
+        else:
+            yield DeletionTried(key=stored.key, until=None)
+
+    def _searched(self, shop: Shop, what: str, text: str) -> Searched:
+        needle = text.encode()
+        files = [path for path in self.folder.rglob("*") if path.is_file() and path != shop.path]
+        return Searched(
+            what=what,
+            in_shop=int(needle in shop.path.read_bytes()),
+            in_archive=sum(needle in path.read_bytes() for path in files),
+            files=len(files),
+        )

@@ -1,0 +1,99 @@
+"""What is sealed and what is missing, day by day.
+
+Pure over the manifests that were read, the rules and the clock: nothing is read from the
+store here, so a status says what the chain of manifests says. A day is due from the first
+sealed day of its source (or `[archive] since`) to the last closed one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from archiver.archive import Rules
+from archiver.catalog import Catalog
+from schemas.documents import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedDay:
+    """One sealed day of one source, all its manifests together."""
+
+    orders: int = 0
+    revisions: int = 0
+    rejects: int = 0
+    partitions: int = 0
+    size_bytes: int = 0
+    """Of all objects that the manifests name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatus:
+    """The days of one source."""
+
+    source: str
+    sealed: Mapping[date, SealedDay]
+    """Oldest first."""
+    missing: Sequence[date]
+    """Closed, due and without a manifest; oldest first. Empty for a source that the
+    configuration no longer names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The whole archive."""
+
+    sources: Sequence[SourceStatus]
+    last_closed: date
+    last_manifest: Manifest | None
+
+
+def survey(catalog: Catalog, rules: Rules, now: datetime, sources: Sequence[str]) -> Status:
+    """Return the status of an archive whose catalog has been refreshed.
+
+    Args:
+        catalog: The chain of manifests.
+        rules: The archive's.
+        now: Aware.
+        sources: Names in the configuration, in its order.
+    """
+    last = last_closed_day(rules, now)
+    days: dict[str, dict[date, SealedDay]] = {name: {} for name in sources}
+    for entry in catalog.entries:
+        manifest = entry.document
+        of_source = days.setdefault(manifest.source, {})
+        of_source[manifest.day] = _with(of_source.get(manifest.day, SealedDay()), manifest)
+    return Status(
+        sources=[
+            SourceStatus(
+                source=name,
+                sealed=dict(sorted(sealed.items())),
+                missing=_missing(sealed, rules.since, last) if name in sources else [],
+            )
+            for name, sealed in days.items()
+        ],
+        last_closed=last,
+        last_manifest=catalog.entries[-1].document if catalog.entries else None,
+    )
+
+
+def last_closed_day(rules: Rules, now: datetime) -> date:
+    """Return the last day whose end lies at least the grace period back."""
+    return (now - rules.grace).astimezone(rules.zone).date() - timedelta(days=1)
+
+
+def _with(day: SealedDay, manifest: Manifest) -> SealedDay:
+    kept = [one for one in manifest.objects if one.kind in ("orders", "rejects")]
+    return SealedDay(
+        orders=day.orders + manifest.counts.orders,
+        revisions=day.revisions + manifest.counts.revisions,
+        rejects=day.rejects + manifest.counts.rejects,
+        partitions=day.partitions + len(kept),
+        size_bytes=day.size_bytes + sum(one.size_bytes for one in manifest.objects),
+    )
+
+
+def _missing(sealed: Mapping[date, SealedDay], since: date | None, last: date) -> list[date]:
+    # Before the first night nobody knows where the source begins; its last day is due anyway.
+    first = since or min(sealed, default=last)
+    due = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    return [day for day in due if day not in sealed]

@@ -1,0 +1,134 @@
+"""`archiver demo`: a shop, an archive, some nights, an order read back. It all happens."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.commands.init import lock_word
+from cli.commands.nightly import day_fields, instant
+from cli.options import Call, command
+from cli.report import Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from archiver.demo.read_back import Found
+    from archiver.demo.story import Step
+
+
+@command(
+    "demo",
+    text=(
+        "Build a small shop in a folder of its own, seal its orders, change some, seal again, "
+        "read one back, and show what happened. Takes less than a minute, touches nothing else.\n\n"
+        "在独立文件夹中建立一家小店,封存订单、变更、再封存、读回,并展示全过程。不触及其他任何内容。"
+    ),
+    examples=(
+        "archiver demo",
+        "archiver demo --folder ./try-archiver --lang zh",
+        "archiver demo --no-keep --json   # leaves nothing behind 不留下任何文件",
+    ),
+)
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="A new or empty folder; default: a fresh temporary one. 新建或空的文件夹。",
+)
+@click.option(
+    "--keep/--no-keep",
+    default=True,
+    show_default=True,
+    help="Keep the folder to go on trying. 保留文件夹以便继续试用。",
+)
+@click.option("--orders", type=click.IntRange(min=1_000), default=20_000, hidden=True)
+def demo(call: Call, *, folder: Path | None, keep: bool, orders: int) -> Report:
+    """Run the demonstration."""
+    from tempfile import mkdtemp
+
+    from archiver.demo.story import Founded, Story
+    from cli.screen import Bar, console_on
+    from cli.views.story import show_ending, show_intro, show_step
+
+    place = folder or Path(mkdtemp(prefix="archiver-demo-"))
+    console = None if call.as_json else console_on(sys.stdout)
+    if console:
+        show_intro(console, call, place)
+    steps = []
+    with Bar(sys.stderr) as bar:
+        for step in Story(folder=place, progress=bar, orders=orders).run():
+            bar.finish()
+            if isinstance(step, Founded):
+                call.archive = step.archive.id
+            steps.append(step_fields(step))
+            if console:
+                show_step(console, call, step)
+    if not keep:
+        _remove(place)
+
+    def show(console: "Console") -> None:
+        show_ending(console, call, place, kept=keep)
+
+    return Report(fields={"folder": str(place), "kept": keep, "steps": steps}, show=show)
+
+
+def step_fields(step: "Step") -> dict[str, Any]:
+    """Return a step for the document."""
+    from archiver.demo import story
+
+    fields: dict[str, Any]
+    match step:
+        case story.ShopOpened():
+            span = {"first_day": str(step.first_day), "last_day": str(step.last_day)}
+            fields = {"step": "shop", "orders": step.orders, **span}
+        case story.Founded():
+            lock = lock_word(step.archive)
+            fields = {"step": "init", "lock": lock, "files": list(step.files)}
+        case story.NightPassed():
+            days = [day_fields(day) for day in step.report.days]
+            code = int(step.report.exit)
+            told = {"as_of": str(step.as_of), "exit": code, "seconds": step.seconds}
+            fields = {"step": "nightly", **told, "days": days}
+        case story.DayPassed():
+            change = step.change
+            told = {"late": change.late, "changed": change.changed, "malformed": change.malformed}
+            fields = {"step": "day", "day": str(step.day), "new": change.new, **told}
+        case story.OrderRead():
+            revisions = [_revision(found) for found in step.revisions]
+            told = {"order": step.order, "seconds": step.seconds}
+            fields = {"step": "read", **told, "revisions": revisions}
+        case story.Searched():
+            found = {"in_shop": step.in_shop, "in_archive": step.in_archive, "files": step.files}
+            fields = {"step": "search", "what": step.what, **found}
+        case story.DeletionTried():
+            until = instant(step.until) if step.until else None
+            fields = {"step": "delete", "key": step.key, "refused_until": until}
+    return fields
+
+
+def _revision(found: "Found") -> dict[str, Any]:
+    return {
+        "revision": found.row["revision"],
+        "outcome": found.row["outcome"],
+        "product": found.row["product"]["name"],
+        "paid": str(found.row["money"]["paid"]),
+        "completed_at": instant(found.row["completed_at"]),
+        "hints": [one["hint"] for one in found.row["deliveries"]],
+        "secret": "closed" if found.refusal else "open",
+        "manifest": found.manifest,
+        "partition": found.stored.key,
+        "version_id": found.stored.version_id,
+        "retain_until": instant(found.stored.retain_until),
+    }
+
+
+def _remove(folder: Path) -> None:
+    """Remove what the demonstration made: its locks are metadata in a folder."""
+    from shutil import rmtree
+
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            path.chmod(0o700)
+    rmtree(folder)

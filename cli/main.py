@@ -1,0 +1,181 @@
+"""`archiver`: finds the command, runs it, prints its report, says with which code it ended.
+
+Every way a command can end passes through here, so that `--json` gives one document on stdout
+whatever happens, and no traceback or message of a foreign library reaches anybody: it might
+quote an order.
+"""
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import IO, Final, cast
+
+import click
+
+import archiver
+from archiver.errors import ArchiverError, Exit
+from cli.commands.demo import demo
+from cli.commands.init import init
+from cli.commands.nightly import nightly
+from cli.commands.source import source
+from cli.commands.status import status
+from cli.options import Call, guess, words_of
+from cli.report import Alarm, Report, alarm_of, as_json, document
+
+PROGRAM: Final = "archiver"
+
+
+class Program(click.Group):
+    """The group whose `main` turns every end into a report."""
+
+    def main(  # type: ignore[override]  # click's overloads promise what this need not
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,  # noqa: ARG002  it is `archiver`, however it was started
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002  click's signature
+        windows_expand_args: bool = True,  # noqa: FBT001, FBT002
+        **extra: object,
+    ) -> int:
+        """Run a command line.
+
+        Returns:
+            The exit code, if not `standalone_mode`; else the process ends with it.
+        """
+        arguments = list(sys.argv[1:] if args is None else args)
+        for stream in (sys.stdout, sys.stderr):
+            # A title that the terminal cannot show must not end a night.
+            with suppress(AttributeError, ValueError):
+                stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        call = guess(arguments)
+        try:
+            ended = super().main(
+                arguments,
+                PROGRAM,
+                complete_var,
+                standalone_mode=False,
+                windows_expand_args=windows_expand_args,
+                obj=call,
+                **extra,
+            )
+        except (Exception, click.Abort, KeyboardInterrupt) as error:  # noqa: BLE001  see above
+            ended = report_of(error, call)
+        except SystemExit:
+            raise
+        except BaseException as error:  # noqa: BLE001  a panic of a Rust library is one of these
+            ended = report_of(error, call)
+        code = publish(ended, call) if isinstance(ended, Report) else int(ended or 0)
+        if standalone_mode:
+            sys.exit(code)
+        return code
+
+
+@click.group(
+    PROGRAM,
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=(
+        "\b\nExit codes 退出码\n"
+        "  0 done 完成 · 1 bug 程序错误 · 2 fix request or configuration 修正请求或配置\n"
+        "  3 rows rejected 有行被拒 · 10 try again later 稍后重试 · 11 forbidden 规则禁止\n"
+        "  20 alarm 警报 · 130 interrupted 被中断\n\n"
+        "\b\nExamples 示例\n"
+        "  archiver demo                             a look around, in a folder of its own\n"
+        "  archiver init --template > archiver.toml  first step on a real shop\n"
+        "  archiver nightly --help"
+    ),
+)
+@click.version_option(archiver.__version__, prog_name=PROGRAM)
+def program() -> None:
+    """Seal a shop's finished orders under a lock that nobody can lift.
+
+    将商店已完成的订单加密封存于任何人都无法解除的保留锁之下。
+    """
+
+
+for _command in (demo, init, source, nightly, status):
+    program.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    program()
+
+
+# --- ends ---------------------------------------------------------------------------------------
+
+
+def report_of(error: BaseException, call: Call) -> Report:
+    """Return the report of a command that ended with an error."""
+    if isinstance(error, ArchiverError):
+        alarm = alarm_of(error, call.language, call.named_config)
+        return Report(exit=error.exit, alarms=[alarm])
+    if isinstance(error, click.ClickException):
+        return _usage(error, call)
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        again = call.next(f"{PROGRAM} {call.command}") if call.command else ""
+        alarm = Alarm(code="interrupted", message=call.words("interrupted"), next=again)
+        return Report(exit=Exit.INTERRUPTED, alarms=[alarm])
+    return _bug(error, call)
+
+
+def _usage(error: click.ClickException, call: Call) -> Report:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    help_command = f"{context.command_path if context else PROGRAM} --help"
+    if context:
+        call.command = words_of(context)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        message = call.words("no-command")
+        if not call.as_json:
+            click.echo(error.format_message(), err=True)
+            click.echo(err=True)
+    else:
+        message = call.words("usage", detail=error.format_message())
+    alarm = Alarm(code="usage", message=message, next=help_command)
+    return Report(exit=Exit.FIX_REQUEST, alarms=[alarm])
+
+
+def _bug(error: BaseException, call: Call) -> Report:
+    """Say where it happened, never what the exception says: that may quote an order."""
+    place = "?"
+    frame = error.__traceback__
+    frames = []
+    while frame is not None:
+        code = frame.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{frame.tb_lineno} {code.co_name}")
+        if frame.tb_frame.f_globals.get("__name__", "").split(".")[0] in ("archiver", "cli"):
+            place = f"{frame.tb_frame.f_globals['__name__']}:{frame.tb_lineno}"
+        frame = frame.tb_next
+    if call.verbose:
+        for line in frames:
+            click.echo(f"  {line}", err=True)
+    kind = type(error).__name__
+    message = call.words("bug", kind=kind, place=place)
+    hint = "" if call.verbose or not call.command else f"{PROGRAM} {call.command} -v"
+    return Report(exit=Exit.BUG, alarms=[Alarm(code="bug", message=message, next=call.next(hint))])
+
+
+# --- printing -----------------------------------------------------------------------------------
+
+
+def publish(report: Report, call: Call) -> int:
+    """Print a report where it belongs and return its exit code."""
+    try:
+        if call.as_json:
+            content = document(report, call.command, call.archive)
+            click.echo(as_json(content, sys.stdout.encoding))
+        else:
+            _show(report, call)
+    except BrokenPipeError:
+        # `archiver status | head`: nobody wants the rest, and the interpreter must not complain.
+        with suppress(OSError):
+            sys.stdout = cast("IO[str]", open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    return int(report.exit)
+
+
+def _show(report: Report, call: Call) -> None:
+    from cli.screen import console_on, show_alarms
+
+    report.show(console_on(sys.stdout))
+    sys.stdout.flush()
+    show_alarms(console_on(sys.stderr), report, call.words)

@@ -1,0 +1,184 @@
+"""The demonstration as it is told to people."""
+
+import shlex
+from pathlib import Path
+from typing import assert_never
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.text import Text
+
+from archiver.demo import story
+from archiver.masking import MASK
+from cli.options import Call
+from cli.screen import plain, table
+from cli.texts import Words
+from cli.views.nights import show_days
+
+
+def show_intro(console: Console, call: Call, folder: Path) -> None:
+    """Say what is about to happen."""
+    console.print(Text(call.words("demo.intro", folder=folder), style="dim"))
+
+
+def show_step(console: Console, call: Call, step: story.Step) -> None:
+    """Tell what has happened."""
+    words = call.words
+    match step:
+        case story.ShopOpened():
+            _heading(console, words("demo.shop"))
+            _say(
+                console,
+                words(
+                    "demo.shop.text",
+                    path=step.path.name,
+                    orders=step.orders,
+                    first=step.first_day,
+                    last=step.last_day,
+                ),
+            )
+        case story.Founded():
+            _heading(console, words("demo.init"))
+            _say(console, words("demo.init.text", files=", ".join(step.files)))
+        case story.NightPassed():
+            _night(console, words, step)
+        case story.DayPassed():
+            _heading(console, words("demo.day", day=step.day))
+            change = step.change
+            _say(
+                console,
+                words(
+                    "demo.day.text",
+                    new=change.new,
+                    late=change.late,
+                    changed=change.changed,
+                    malformed=change.malformed,
+                ),
+            )
+        case story.OrderRead():
+            _order(console, words, step)
+        case story.Searched():
+            _searched(console, words, step)
+        case story.DeletionTried():
+            _heading(console, words("demo.delete"))
+            if step.until:
+                _say(console, words("demo.delete.refused", until=step.until.date()))
+            else:
+                console.print(Text(words("demo.delete.done"), style="bold red"))
+        case _:
+            assert_never(step)
+
+
+def show_ending(console: Console, call: Call, folder: Path, *, kept: bool) -> None:
+    """Say what to try next."""
+    words = call.words
+    if not kept:
+        console.print(Text(words("demo.removed", folder=folder), style="dim"))
+        return
+    _heading(console, words("demo.try"))
+    place = shlex.quote(str(folder))
+    for name, line in (
+        ("status", "archiver status"),
+        ("check", "archiver source check"),
+        ("again", "archiver nightly --json"),
+        ("template", "archiver init --template"),
+    ):
+        _command(console, words, name, line, first=f"cd {place}" if name == "status" else None)
+    _command(console, words, "remove", f"rm -rf {place}")
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print()
+    console.print(Rule(Text(text, style="bold"), align="left", style="dim"))
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(Text(text))
+
+
+def _command(
+    console: Console, words: Words, name: str, line: str, *, first: str | None = None
+) -> None:
+    if first:
+        console.print(Text(f"  {first}", style="bold"), soft_wrap=True)
+    said = Text.assemble("  ", (f"{line:<26}", "bold"), (f"  # {words(f'demo.try.{name}')}", "dim"))
+    console.print(said, soft_wrap=True)
+
+
+def _night(console: Console, words: Words, step: story.NightPassed) -> None:
+    _heading(console, words("demo.night", number=step.number, as_of=step.as_of))
+    seconds = words("demo.seconds", seconds=step.seconds)
+    console.print(Text.assemble(words(f"demo.night.{step.number}"), (f" {seconds}", "dim")))
+    if step.report.days:
+        show_days(console, words, step.report.days[0].source, step.report.days)
+    for day in step.report.days:
+        if day.reject_reasons:
+            reasons = ", ".join(f"{name} {n}" for name, n in sorted(day.reject_reasons.items()))
+            said = words(
+                "nightly.rejects",
+                source=day.source,
+                day=day.day,
+                count=day.counts["rejects"],
+                reasons=reasons,
+            )
+            console.print(Text.assemble(("! ", "yellow"), said))
+    for failure in step.report.failures:
+        console.print(Text(failure.text(words.language), style="bold red"))
+
+
+def _order(console: Console, words: Words, step: story.OrderRead) -> None:
+    _heading(console, words("demo.read"))
+    _say(
+        console,
+        words("demo.read.text", order=step.order, seconds=step.seconds, count=len(step.revisions)),
+    )
+    rows = [found.row for found in step.revisions]
+    listing = table("", *(f"{words('demo.read.revision')} {row['revision']}" for row in rows))
+    for name, values in (
+        ("product", [row["product"]["name"] for row in rows]),
+        ("category", [row["product"]["category"] for row in rows]),
+        ("contact", [row["buyer"]["contact"] for row in rows]),
+        ("paid", [f"{row['money']['paid']} {row['money']['currency']}" for row in rows]),
+        ("payment", [_payment(row["payments"]) for row in rows]),
+        ("completed", [f"{row['completed_at']:%Y-%m-%d %H:%M:%S %Z}" for row in rows]),
+        ("first", [f"{row['first_seen_at']:%Y-%m-%d %H:%M:%S %Z}" for row in rows]),
+        ("secret", [" ".join(MASK + (d["hint"] or "") for d in row["deliveries"]) for row in rows]),
+        ("partition", [_short(found.stored.key) for found in step.revisions]),
+        ("until", [str(found.stored.retain_until.date()) for found in step.revisions]),
+    ):
+        cells = [plain(str(value or "")) for value in values]
+        listing.add_row(f"[dim]{words(f'demo.read.{name}')}[/]", *cells)
+    console.print(Padding(listing, (0, 0, 0, 2)))
+    refusal = step.revisions[-1].refusal if step.revisions else None
+    if refusal:
+        _say(console, words("demo.closed", answer=refusal.text(words.language)))
+    else:
+        console.print(Text(words("demo.open"), style="bold red"))
+
+
+def _payment(payments: list[dict[str, str | None]]) -> str:
+    return " ".join(
+        f"{one['method']} {one['provider_no'] or one['aggregator_no'] or ''}" for one in payments
+    )
+
+
+def _short(key: str) -> str:
+    """Return an object's key with most of its random name left out."""
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/{name[:4]}….parquet"
+
+
+def _searched(console: Console, words: Words, step: story.Searched) -> None:
+    if step.what == "order":
+        _heading(console, words("demo.search"))
+    hit, none = words("demo.search.hit"), words("demo.search.none")
+    archive = words("demo.search.archive", files=step.files)
+    console.print(
+        Text.assemble(
+            f"  {words(f'demo.search.{step.what}')}: {words('demo.search.in')} ",
+            (hit, "bold") if step.in_shop else none,
+            f", {archive} ",
+            (hit, "bold red") if step.in_archive else (none, "bold green"),
+        )
+    )
