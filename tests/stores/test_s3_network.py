@@ -25,8 +25,6 @@ from tests.store_contract import KEY, Subject
 from tests.stores.test_s3 import BIG
 
 ATTEMPTS = 3  # of the stores under test
-NO_CHECKSUMS = DropReplyHeaders("x-amz-checksum-")
-NO_METADATA = DropReplyHeaders("x-amz-meta-")
 
 
 # --- requests and replies that are lost ---------------------------------------------------------
