@@ -141,7 +141,8 @@ def initialise(
 def _found(
     identity: Identity, places: KeyPlaces, clock: Clock, environment: Mapping[str, str]
 ) -> None:
-    """Make all keys and this host's `archive.json`."""
+    """Make all keys and this host's `archive.json`, which comes last: with it they count."""
+    _require_free(places)
     archive = secrets.token_hex(16)
     private = {
         "identity": os.urandom(_ED25519_SIZE),
@@ -176,6 +177,18 @@ def _found(
     draft = places.anchor.with_suffix(".draft")
     draft.write_bytes(content)
     draft.replace(places.anchor)
+
+
+def _require_free(places: KeyPlaces) -> None:
+    """Refuse before the first key is made, so that none is left behind by a refusal."""
+    files = [places.identity, places.signer, places.token]
+    files += [spec.path for spec in places.roots.values() if isinstance(spec, roots.FileRoot)]
+    taken = [path.name for path in files if path.exists()]
+    if taken:
+        raise AlreadyInitialisedError(
+            detail=f"{', '.join(taken)} without {places.anchor.name}: keys of another archive, or "
+            "of a founding that was interrupted; if no archive uses them, move them away"
+        )
 
 
 def _certify(

@@ -119,7 +119,7 @@ class Cohort(Document):
     format: Literal[1] = 1
     kind: Literal["cohort"] = "cohort"
     archive: str
-    cohort: Annotated[str, StringConstraints(pattern=r"^[a-z]+-\d{4}-\d{2}$")]
+    cohort: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9]{4}-[0-9]{2}$")]
     created_at: Instant
     keys: dict[Literal["base", "reveal", "index"], CohortKey]
 

@@ -41,6 +41,11 @@ def _field(
     return pa.field(name, kind, nullable=not required, metadata=metadata)
 
 
+def _list(kind: pa.DataType) -> pa.DataType:
+    """A list whose items are called as Parquet calls them, so that reading gives this type."""
+    return pa.list_(pa.field("element", kind))
+
+
 def _money(name: str, origin: str) -> pa.Field:
     return _field(name, MONEY, origin, unit="major units of money.currency")
 
@@ -170,11 +175,11 @@ ORDER_V1: Final = pa.schema(
         *_time("delivered", "source"),
         *_time("completed", "archive: by `completion_rule`, decides the retention"),
         *_time("closed", "source"),
-        _field("payments", pa.list_(PAYMENT), "source"),
-        _field("deliveries", pa.list_(DELIVERY), "source"),
-        _field("after_sales", pa.list_(AFTER_SALE), "source"),
-        _field("events", pa.list_(EVENT), "source"),
-        _field("extra", pa.list_(EXTRA), "source: allow-listed leftovers"),
+        _field("payments", _list(PAYMENT), "source"),
+        _field("deliveries", _list(DELIVERY), "source"),
+        _field("after_sales", _list(AFTER_SALE), "source"),
+        _field("events", _list(EVENT), "source"),
+        _field("extra", _list(EXTRA), "source: allow-listed leftovers"),
         _field("mapping_digest", TEXT, "archive", unit="SHA-256, hexadecimal", required=True),
         _field("completion_rule", TEXT, "mapping", required=True),
         _field("secret_commitment", COMMITMENT, "archive: FORMAT.md 5", required=True),
@@ -194,7 +199,7 @@ REJECT_V1: Final = pa.schema(
         _field("first_seen_at", INSTANT, "archive", unit="UTC", reveal=True, required=True),
         _field(
             "values",
-            pa.list_(
+            _list(
                 pa.struct(
                     [
                         _field("name", TEXT, "mapping", reveal=True),
