@@ -60,8 +60,17 @@ class ConfigurationError(ArchiverError):
     exit = Exit.FIX_REQUEST
     code = "configuration"
     en = "Configuration: {detail}"
-    zh = "配置有误:{detail}"
+    zh = "配置有误：{detail}"
     next = "archiver init --template"
+
+
+class RequestError(ConfigurationError):
+    """A command was asked for something that cannot be; the configuration is not at fault."""
+
+    code = "request"
+    en = "This cannot be done: {detail}"
+    zh = "无法执行：{detail}"
+    next = "archiver status"
 
 
 class MappingError(ConfigurationError):
@@ -69,7 +78,7 @@ class MappingError(ConfigurationError):
 
     code = "mapping"
     en = "Mapping of source {source}: {detail}"
-    zh = "数据源 {source} 的映射有误:{detail}"
+    zh = "数据源 {source} 的映射有误：{detail}"
     next = "archiver source check --source {source}"
 
 
@@ -79,7 +88,7 @@ class SourceAccessError(ArchiverError):
     exit = Exit.FIX_REQUEST
     code = "source-access"
     en = "Source {source} refuses access: {detail}"
-    zh = "数据源 {source} 拒绝访问:{detail}"
+    zh = "数据源 {source} 拒绝访问：{detail}"
     next = "archiver source check --source {source}"
 
 
@@ -89,7 +98,7 @@ class NotInitialisedError(ArchiverError):
     exit = Exit.FIX_REQUEST
     code = "not-initialised"
     en = "No archive here: {detail}"
-    zh = "此处没有档案库:{detail}"
+    zh = "此处没有档案库：{detail}"
     next = "archiver init"
 
 
@@ -99,7 +108,7 @@ class AlreadyInitialisedError(ArchiverError):
     exit = Exit.FIX_REQUEST
     code = "already-initialised"
     en = "Already initialised, nothing was changed: {detail}"
-    zh = "已初始化,未作任何更改:{detail}"
+    zh = "已初始化，未作任何更改：{detail}"
     next = "archiver status"
 
 
@@ -109,7 +118,7 @@ class KeyUnavailableError(ArchiverError):
     exit = Exit.FIX_REQUEST
     code = "key-unavailable"
     en = "The {key} key cannot be used: {detail}"
-    zh = "无法使用{key}密钥:{detail}"
+    zh = "无法使用{key}密钥：{detail}"
     next = "archiver status"
 
 
@@ -119,7 +128,7 @@ class StoreAccessError(ArchiverError):
     exit = Exit.FIX_REQUEST
     code = "store-access"
     en = "The store refuses access: {detail}"
-    zh = "存储拒绝访问:{detail}"
+    zh = "存储拒绝访问：{detail}"
     next = "archiver status"
 
 
@@ -132,7 +141,7 @@ class SourceUnavailableError(ArchiverError):
     exit = Exit.TRY_LATER
     code = "source-unavailable"
     en = "Source {source} did not answer: {detail}"
-    zh = "数据源 {source} 没有响应:{detail}"
+    zh = "数据源 {source} 没有响应：{detail}"
     next = "archiver nightly"
 
 
@@ -142,7 +151,7 @@ class StoreError(ArchiverError):
     exit = Exit.TRY_LATER
     code = "store-unavailable"
     en = "The store did not do it ({key}): {detail}"
-    zh = "存储未完成操作({key}):{detail}"
+    zh = "存储未完成操作（{key}）：{detail}"
     next = "archiver nightly"
 
 
@@ -152,7 +161,7 @@ class KeyServiceError(ArchiverError):
     exit = Exit.TRY_LATER
     code = "key-service-unavailable"
     en = "The key service did not answer for the {key} key: {detail}"
-    zh = "密钥服务未能处理{key}密钥:{detail}"
+    zh = "密钥服务未能处理{key}密钥：{detail}"
     next = "archiver status"
 
 
@@ -161,7 +170,7 @@ class ObjectMissingError(StoreError):
 
     code = "object-missing"
     en = "The store has no {key}: {detail}"
-    zh = "存储中没有 {key}:{detail}"
+    zh = "存储中没有 {key}：{detail}"
     next = "archiver status"
 
 
@@ -179,7 +188,7 @@ class AnotherRunError(ArchiverError):
     exit = Exit.TRY_LATER
     code = "another-run"
     en = "Another run is working on this archive: {detail}"
-    zh = "另一个任务正在处理此档案库:{detail}"
+    zh = "另一个任务正在处理此档案库：{detail}"
     next = "archiver status"
 
 
@@ -189,7 +198,7 @@ class LocalDiskError(ArchiverError):
     exit = Exit.TRY_LATER
     code = "local-disk"
     en = "The local disk cannot be written: {detail}"
-    zh = "本地磁盘无法写入:{detail}"
+    zh = "本地磁盘无法写入：{detail}"
     next = "archiver nightly"
 
 
@@ -211,7 +220,7 @@ class RetentionRefusedError(ArchiverError):
     exit = Exit.FORBIDDEN
     code = "retention-refused"
     en = "Refused to lock: {detail}"
-    zh = "拒绝锁定:{detail}"
+    zh = "拒绝锁定：{detail}"
     next = "archiver source check"
 
 
@@ -224,7 +233,7 @@ class LockNotHonouredError(ArchiverError):
     exit = Exit.ALARM
     code = "lock-not-honoured"
     en = "The store does not honour the lock on {key}: {detail}"
-    zh = "存储未按要求锁定 {key}:{detail}"
+    zh = "存储未按要求锁定 {key}：{detail}"
     next = "archiver status"
 
 
@@ -244,7 +253,7 @@ class TamperedError(ArchiverError):
     exit = Exit.ALARM
     code = "tampered"
     en = "{key} does not verify: {detail}"
-    zh = "{key} 校验未通过:{detail}"
+    zh = "{key} 校验未通过：{detail}"
     next = "archiver status"
 
 
@@ -254,5 +263,5 @@ class ReadBackError(ArchiverError):
     exit = Exit.ALARM
     code = "read-back"
     en = "{key} read back differs from what was sealed: {detail}"
-    zh = "{key} 回读内容与封存内容不一致:{detail}"
+    zh = "{key} 回读内容与封存内容不一致：{detail}"
     next = "archiver nightly"

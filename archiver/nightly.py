@@ -22,9 +22,9 @@ from archiver.catalog import Catalog
 from archiver.errors import (
     AnotherRunError,
     ArchiverError,
-    ConfigurationError,
     Exit,
     ReadBackError,
+    RequestError,
     RetentionRefusedError,
     SourceUnavailableError,
 )
@@ -95,12 +95,12 @@ class Night:
             One entry per day and source, and the errors that stopped a source.
 
         Raises:
-            ConfigurationError: `as_of` is not closed yet.
+            RequestError: `as_of` is not closed yet.
             TamperedError: The store's manifests do not hold.
         """
         last = self.last_closed_day()
         if as_of is not None and as_of > last:
-            raise ConfigurationError(detail=f"{as_of} is not closed yet; the last one is {last}")
+            raise RequestError(detail=f"{as_of} is not closed yet; the last one is {last}")
         self.catalog.refresh()
         self.known.catch_up(self.catalog)
         report = NightReport()

@@ -61,6 +61,8 @@ class SourceCheck:
     """Rows in states that are not archived: never paid, or not finished."""
     dropped: Sequence[str]
     """Columns of the query that no order keeps."""
+    forms: Sequence[str]
+    """Columns from which lines that speak of a password are dropped."""
 
     @property
     def reasons(self) -> Counter[str]:
@@ -96,6 +98,7 @@ def check_source(source: Sampled, *, now: datetime, rows: int = SAMPLE_ROWS) -> 
         orders=orders,
         rejects=rejects,
         not_archived=not_archived,
+        forms=sorted({form.column for form in source.mapping.forms}),
         dropped=[name for name in source.columns() if name not in kept],
     )
 

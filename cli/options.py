@@ -144,16 +144,22 @@ class Command(click.Command):
         formatter: click.HelpFormatter,
     ) -> None:
         """Write the examples as they are: they are there to be copied."""
-        formatter.write_paragraph()
         with formatter.section("Examples 示例"):
             for example in self.examples:
                 formatter.write(f"{' ' * formatter.current_indent}{example}\n")
 
 
 def command(
-    name: str, *, text: str, examples: Sequence[str]
+    name: str, *, short: str, text: str, examples: Sequence[str]
 ) -> Callable[[Callable[Concatenate[Call, P], Report]], Command]:
-    """Make a command out of a function from a call and its options to a report."""
+    """Make a command out of a function from a call and its options to a report.
+
+    Args:
+        name: The command's word.
+        short: One line for the list of commands.
+        text: What it does; like all help in both languages.
+        examples: Whole command lines.
+    """
 
     def decorate(function: Callable[Concatenate[Call, P], Report]) -> Command:
         @functools.wraps(function)
@@ -161,14 +167,27 @@ def command(
             ctx = click.get_current_context()
             call = ctx.ensure_object(Call)
             call.command = words_of(ctx)
+            if call.verbose:
+                _show_log()
             return function(call, *args, **options)
 
-        made = click.command(name, cls=Command, help=text)(run)
+        made = click.command(name, cls=Command, help=text, short_help=short)(run)
         made.params += shared_options()
         made.examples = examples
         return made
 
     return decorate
+
+
+def _show_log() -> None:
+    """Print our log to stderr. Other libraries' logs stay off: they quote headers and values."""
+    import logging
+
+    shown = logging.StreamHandler()
+    shown.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    ours = logging.getLogger("archiver")
+    ours.addHandler(shown)
+    ours.setLevel(logging.DEBUG)
 
 
 def words_of(ctx: click.Context) -> str | None:

@@ -16,7 +16,7 @@ from archiver import roots
 from archiver.archive import Archive
 from archiver.demo.read_back import Found, Reader
 from archiver.demo.shop import Change, Shop
-from archiver.errors import ConfigurationError, LockedError
+from archiver.errors import LockedError, RequestError
 from archiver.nightly import NightReport
 from archiver.ports import Progress
 from archiver.status import last_closed_day
@@ -111,7 +111,7 @@ class Story:
         """Do everything, step by step.
 
         Raises:
-            ConfigurationError: The folder is not empty.
+            RequestError: The folder is not empty.
         """
         self._prepare()
         installation = Installation.load(self.folder / CONFIGURATION)
@@ -138,7 +138,7 @@ class Story:
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if any(self.folder.iterdir()):
-            raise ConfigurationError(detail=f"{self.folder} is not empty; give another --folder")
+            raise RequestError(detail=f"{self.folder} is not empty; give another --folder")
         text = resources.files("archiver.demo").joinpath(CONFIGURATION).read_text("utf-8")
         (self.folder / CONFIGURATION).write_text(text, "utf-8")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 @command(
     "demo",
+    short="A look around, in a folder of its own 演示",
     text=(
         "Build a small shop in a folder of its own, seal its orders, change some, seal again, "
         "read one back, and show what happened. Takes less than a minute, touches nothing else.\n\n"

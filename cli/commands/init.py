@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @command(
     "init",
+    short="Found the archive and its keys 建立档案库与密钥",
     text=(
         "Found the archive: its keys, its identity, its first lock.\n\n"
         "建立档案库:生成密钥、身份与首批锁定对象。Asks nothing, replaces nothing. "

@@ -22,6 +22,7 @@ PARTITIONS = ("orders", "rejects")
 
 @command(
     "nightly",
+    short="Seal what is not sealed yet 封存尚未封存的订单",
     text=(
         "Seal every closed day that is not sealed yet, oldest first, and what came late or was "
         "changed. Running it again seals nothing twice.\n\n"

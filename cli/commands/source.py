@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 WORST_FIRST = (Exit.ALARM, Exit.FORBIDDEN, Exit.TRY_LATER, Exit.FIX_REQUEST, Exit.REJECTS)
 
 
-@click.group("source")
+@click.group("source", short_help="Look at the shops 查看订单来源")
 def source() -> None:
     """Look at the shops that orders come from. 查看订单来源。"""  # noqa: D415  it has its 。
 
 
 @command(
     "check",
+    short="Show what would be sealed 显示将被封存的内容",
     text=(
         "Connect to a source, map its newest rows, and show what would be sealed, left out and "
         "rejected, and why. Seals nothing; card secrets are masked.\n\n"
@@ -72,7 +73,7 @@ def check(call: Call, *, name: str | None, rows: int) -> Report:
         from cli.views.check import show_check
 
         for one in checked:
-            show_check(console, call, one)
+            show_check(console, call, one, installation.rules.zone)
 
     return Report(
         exit=next((code for code in WORST_FIRST if code in codes), Exit.DONE),
@@ -128,6 +129,7 @@ def _fields(one: "SourceCheck") -> dict[str, Any]:
         ],
         "reject_reasons": dict(one.reasons),
         "dropped_columns": list(one.dropped),
+        "form_columns": list(one.forms),
         "orders": _plain(one.orders),
     }
 

@@ -22,6 +22,7 @@ SHOWN_DAYS = 5
 
 @command(
     "status",
+    short="Days sealed and missing 已封存与缺失的日期",
     text=(
         "Show the days that are sealed and missing, and the kind of lock. Days that are "
         "missing end it with 10: run the night.\n\n"

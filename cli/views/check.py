@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.text import Text
@@ -14,7 +15,7 @@ SHOWN: Final = 10
 """Rows of each kind that are drawn; the document has all."""
 
 
-def show_check(console: Console, call: Call, one: SourceCheck) -> None:
+def show_check(console: Console, call: Call, one: SourceCheck, zone: ZoneInfo) -> None:
     """Print what would become of a source's newest rows."""
     words = call.words
     title = words("check.title", source=one.source, read=one.read, mapping=one.mapping)
@@ -37,7 +38,7 @@ def show_check(console: Console, call: Call, one: SourceCheck) -> None:
             numbers=(4,),
         )
         for order in one.orders[-SHOWN:]:
-            listing.add_row(*(plain(cell) for cell in _order(order)))
+            listing.add_row(*(plain(cell) for cell in _order(order, zone)))
         console.print(listing)
         console.print(Text(words("check.masked"), style="dim"))
     if one.rejects:
@@ -55,14 +56,17 @@ def show_check(console: Console, call: Call, one: SourceCheck) -> None:
     console.print()
     dropped = words("check.dropped", columns=", ".join(one.dropped))
     console.print(Text(dropped if one.dropped else words("check.no-dropped"), style="dim"))
+    if one.forms:
+        console.print(Text(words("check.forms", columns=", ".join(one.forms)), style="dim"))
 
 
-def _order(order: Mapping[str, Any]) -> tuple[str, ...]:
+def _order(order: Mapping[str, Any], zone: ZoneInfo) -> tuple[str, ...]:
     money, delivered = order["money"] or {}, order["deliveries"] or ()
+    completed = order["completed_at"]
     return (
         order["order_id"],
         order["outcome"],
-        f"{order['completed_at']:%Y-%m-%d %H:%M}" if order["completed_at"] else "",
+        f"{completed.astimezone(zone):%Y-%m-%d %H:%M}" if completed else "",
         (order["product"] or {}).get("name") or "",
         str(money.get("paid") or ""),
         " ".join(one["secret"] or one["target"] or "" for one in delivered),

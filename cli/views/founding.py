@@ -34,17 +34,15 @@ def show_founding(
     listing.add_column()
     for key in keys:
         loud = key["key"] in URGENT
-        place = key["place"].removeprefix("file:")
-        name = Path(place).name if "/" in place and ":" not in place else place
         listing.add_row(
-            Text(name, style="bold red" if loud else "bold"),
+            Text(_name(key["place"]), style="bold red" if loud else "bold"),
             Text.assemble(key["opens"], "\n", (key["keep"], "bold" if loud else "dim")),
         )
     folder = Path(call.config).absolute().parent
     console.print(
         Panel(
             Group(
-                Text(words("init.loss"), style="bold red"),
+                Text(words("init.loss", root=_name(keys[0]["place"])), style="bold red"),
                 Text(words("init.folder", folder=str(folder)), style="dim"),
                 Text(),
                 listing,
@@ -60,3 +58,8 @@ def show_founding(
         Text(call.next("archiver nightly"), style="bold"),
         soft_wrap=True,
     )
+
+
+def _name(place: str) -> str:
+    """Return a key file's name, or a passphrase's or KMS key's whole specification."""
+    return place if place.startswith(("passphrase:", "aws-kms:")) else Path(place).name

@@ -55,7 +55,7 @@ def show_lock(console: Console, words: Words, lock: str) -> None:
     """Print the kind of lock and, where it is advisory, what that means."""
     style = "green" if lock == "COMPLIANCE" else "yellow"
     console.print(
-        Text.assemble("lock: ", (lock, style), " ", (words(f"lock.{lock.lower()}"), "dim"))
+        Text.assemble("lock: ", (lock, style), " · ", (words(f"lock.{lock.lower()}"), "dim"))
     )
 
 

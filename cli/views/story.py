@@ -1,6 +1,9 @@
 """The demonstration as it is told to people."""
 
 import shlex
+import shutil
+import sys
+from datetime import datetime
 from pathlib import Path
 from typing import assert_never
 
@@ -11,6 +14,7 @@ from rich.text import Text
 
 from archiver.demo import story
 from archiver.masking import MASK
+from archiver.retention import LEGAL_ZONE
 from cli.options import Call
 from cli.screen import plain, table
 from cli.texts import Words
@@ -63,7 +67,7 @@ def show_step(console: Console, call: Call, step: story.Step) -> None:
         case story.DeletionTried():
             _heading(console, words("demo.delete"))
             if step.until:
-                _say(console, words("demo.delete.refused", until=step.until.date()))
+                _say(console, words("demo.delete.refused", until=_local(step.until)))
             else:
                 console.print(Text(words("demo.delete.done"), style="bold red"))
         case _:
@@ -77,14 +81,19 @@ def show_ending(console: Console, call: Call, folder: Path, *, kept: bool) -> No
         console.print(Text(words("demo.removed", folder=folder), style="dim"))
         return
     _heading(console, words("demo.try"))
-    place = shlex.quote(str(folder))
+    place = shlex.quote(str(folder.absolute()))
+    # `make demo` runs a program that is on nobody's PATH.
+    program = (
+        "archiver" if shutil.which("archiver") else shlex.quote(str(Path(sys.argv[0]).absolute()))
+    )
     for name, line in (
-        ("status", "archiver status"),
-        ("check", "archiver source check"),
-        ("again", "archiver nightly --json"),
-        ("template", "archiver init --template"),
+        ("status", "status"),
+        ("check", "source check"),
+        ("again", "nightly --json"),
+        ("template", "init --template"),
     ):
-        _command(console, words, name, line, first=f"cd {place}" if name == "status" else None)
+        first = f"cd {place}" if name == "status" else None
+        _command(console, words, name, f"{program} {line}", first=first)
     _command(console, words, "remove", f"rm -rf {place}")
 
 
@@ -141,11 +150,11 @@ def _order(console: Console, words: Words, step: story.OrderRead) -> None:
         ("contact", [row["buyer"]["contact"] for row in rows]),
         ("paid", [f"{row['money']['paid']} {row['money']['currency']}" for row in rows]),
         ("payment", [_payment(row["payments"]) for row in rows]),
-        ("completed", [f"{row['completed_at']:%Y-%m-%d %H:%M:%S %Z}" for row in rows]),
-        ("first", [f"{row['first_seen_at']:%Y-%m-%d %H:%M:%S %Z}" for row in rows]),
+        ("completed", [_local(row["completed_at"]) for row in rows]),
+        ("first", [_local(row["first_seen_at"]) for row in rows]),
         ("secret", [" ".join(MASK + (d["hint"] or "") for d in row["deliveries"]) for row in rows]),
         ("partition", [_short(found.stored.key) for found in step.revisions]),
-        ("until", [str(found.stored.retain_until.date()) for found in step.revisions]),
+        ("until", [_local(found.stored.retain_until) for found in step.revisions]),
     ):
         cells = [plain(str(value or "")) for value in values]
         listing.add_row(f"[dim]{words(f'demo.read.{name}')}[/]", *cells)
@@ -155,6 +164,11 @@ def _order(console: Console, words: Words, step: story.OrderRead) -> None:
         _say(console, words("demo.closed", answer=refusal.text(words.language)))
     else:
         console.print(Text(words("demo.open"), style="bold red"))
+
+
+def _local(when: datetime) -> str:
+    """Return an instant as the shop's clock shows it."""
+    return f"{when.astimezone(LEGAL_ZONE):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _payment(payments: list[dict[str, str | None]]) -> str:
@@ -173,12 +187,12 @@ def _searched(console: Console, words: Words, step: story.Searched) -> None:
     if step.what == "order":
         _heading(console, words("demo.search"))
     hit, none = words("demo.search.hit"), words("demo.search.none")
-    archive = words("demo.search.archive", files=step.files)
-    console.print(
-        Text.assemble(
-            f"  {words(f'demo.search.{step.what}')}: {words('demo.search.in')} ",
-            (hit, "bold") if step.in_shop else none,
-            f", {archive} ",
-            (hit, "bold red") if step.in_archive else (none, "bold green"),
-        )
+    listing = table("", words("demo.search.in"), words("demo.search.archive", files=step.files))
+    listing.show_header = step.what == "order"
+    listing.columns[0].min_width, listing.columns[1].min_width = 44, 12
+    listing.add_row(
+        f"  {words(f'demo.search.{step.what}')}",
+        hit if step.in_shop else none,
+        f"[bold red]{hit}[/]" if step.in_archive else f"[bold green]{none}[/]",
     )
+    console.print(listing)
