@@ -1,5 +1,6 @@
 """Archives for tests: founded for real, on any store, under a frozen clock."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import ThreadPoolExecutor as _Threads
@@ -16,9 +17,11 @@ from archiver import roots
 from archiver.archive import Archive, Rules, open_archive
 from archiver.capture import MappedSource
 from archiver.catalog import Catalog
+from archiver.errors import SourceUnavailableError
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.known import KnownOrders
 from archiver.mapping import OrderMapping
+from archiver.mapping.model import TimeName
 from archiver.nightly import Night, NightReport
 from archiver.ports import Clock, ObjectStore, RawPage, Window
 from archiver.retention import Rule
@@ -33,6 +36,8 @@ RULES: Final = Rules(
 )
 
 Row = Mapping[str, Any]
+EARLIEST_YEAR: Final = 1990
+"""What claims to be older is absurd; a source gives it, whatever the window."""
 
 
 class Silent:
@@ -52,6 +57,7 @@ class Inline(Executor):
     """Runs at once, so that a test's order of calls is the same every time."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
+        """Run it now."""
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -62,38 +68,78 @@ class Inline(Executor):
 
 @dataclass(slots=True)
 class RowsSource:
-    """A source over rows in memory, which a test may change between nights."""
+    """A source over rows in memory, which a test may change between nights.
+
+    Attributes:
+        page_rows: Rows to a page.
+        children: Child rows by the order field they fill.
+        exact: Give the rows of the windows only, not all of them; times must be UTC text.
+        dies_after: Die after so many pages.
+        passes: How often it was read.
+    """
 
     mapping: OrderMapping
     rows: list[Row]
     page_rows: int = 1000
     name: str = "main"
     children: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    exact: bool = False
+    dies_after: int | None = None
+    passes: int = 0
 
     def pages(
         self, ended: Window, changed: Window | None = None, *, limit: int | None = None
     ) -> Iterator[RawPage]:
-        """Yield all rows: the widest superset that a source may give."""
+        """Yield all rows, the widest superset that a source may give, or the fewest it may."""
+        self.passes += 1
         rows = sorted(self.rows, key=lambda row: int(row[self.mapping.key]))[:limit]
-        for start in range(0, len(rows), self.page_rows):
+        if self.exact:
+            rows = [row for row in rows if self._asked_for(row, ended, changed)]
+        for number, start in enumerate(range(0, len(rows), self.page_rows)):
+            if number == self.dies_after:
+                raise SourceUnavailableError(source=self.name, detail="connection lost")
+            part = rows[start : start + self.page_rows]
             yield RawPage(
-                rows=raw_table(rows[start : start + self.page_rows], self.mapping.page_columns),
-                children={},
+                rows=raw_table(part, self.mapping.page_columns), children=self._children_of(part)
             )
 
     def days(self, ended: Window) -> Mapping[date, int]:
-        """Return the days of the rows' end-time column, read as text."""
-        column = self.mapping.times[self.mapping.completion.names[-1]].column
-        counts: dict[date, int] = {}
-        for row in self.rows:
-            try:
-                at = datetime.fromisoformat(str(row[column])).replace(tzinfo=UTC)
-            except ValueError:
-                continue
-            if ended.start <= at < ended.end:
-                day = at.astimezone(RULES.zone).date()
-                counts[day] = counts.get(day, 0) + 1
-        return counts
+        """Return the days on which rows end, by UTC: not the archive's calendar."""
+        ends = [end for row in self.rows if (end := self._ended(row)) is not None]
+        return Counter(end.date() for end in ends if ended.start <= end < ended.end)
+
+    def _asked_for(self, row: Row, ended: Window, changed: Window | None) -> bool:
+        end = self._ended(row)
+        if end is None or ended.start <= end < ended.end:
+            return True
+        if changed is None or self.mapping.changed_at is None:
+            return False
+        at = self._instant(row, self.mapping.changed_at)
+        return at is None or changed.start <= at < changed.end
+
+    def _ended(self, row: Row) -> datetime | None:
+        rule = self.mapping.completion
+        known = [at for name in rule.latest_of if (at := self._instant(row, name))]
+        if known or rule.otherwise is None:
+            return max(known, default=None)
+        return self._instant(row, rule.otherwise)
+
+    def _instant(self, row: Row, name: TimeName) -> datetime | None:
+        try:
+            at = datetime.fromisoformat(str(row[self.mapping.times[name].column]))
+        except ValueError:
+            return None
+        return at.replace(tzinfo=UTC) if at.year > EARLIEST_YEAR else None
+
+    def _children_of(self, rows: Sequence[Row]) -> Mapping[str, pa.Table]:
+        tables: dict[str, pa.Table] = {}
+        for child in self.mapping.children:
+            parents = {row[child.on or self.mapping.key] for row in rows}
+            theirs = [
+                row for row in self.children.get(child.field, ()) if row[child.key] in parents
+            ]
+            tables[child.field] = raw_table(theirs, self.mapping.child_columns(child))
+        return tables
 
 
 def raw_table(rows: Sequence[Row], columns: Sequence[str]) -> pa.Table:
