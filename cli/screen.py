@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -49,12 +48,29 @@ def show_alarms(console: Console, report: Report, words: Words) -> None:
             )
 
 
-def table(*columns: str, numbers: Sequence[int] = (), title: str | None = None) -> Table:
-    """Return a table with a light frame; columns whose place is in `numbers` are right-aligned."""
+def table(
+    *columns: str,
+    numbers: Sequence[int] = (),
+    whole: Sequence[int] = (),
+    title: str | None = None,
+) -> Table:
+    """Return a table without a frame.
+
+    Args:
+        columns: Headings.
+        numbers: Places of columns that are aligned to the right, never wrapped.
+        whole: Places of columns that are never wrapped: there to be copied.
+        title: Stands above, bold.
+    """
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for place, name in enumerate(columns):
-        right = place in numbers
-        made.add_column(name, justify="right" if right else "left", header_style="dim")
+        made.add_column(
+            name,
+            justify="right" if place in numbers else "left",
+            no_wrap=place in numbers or place in whole,
+            overflow="fold",  # Chinese has no spaces: an ellipsis would hide half a name
+            header_style="dim",
+        )
     return made
 
 
@@ -81,39 +97,45 @@ def plain(text: str) -> str:
 class Bar:
     """A progress bar on stderr (`archiver.ports.Progress`); silent where nobody looks."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=Console(file=stream),
-            transient=True,
-            disable=not stream.isatty(),
-        )
-        self._task: TaskID | None = None
+    def __init__(self, stream: IO[str], label: str = "") -> None:
+        self._stream = stream
+        self._label = label
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self.finish()
 
     def start(self, label: str, total: int | None = None) -> None:
         """Begin a stretch of work of `total` units, unknown if None."""
         self.finish()
-        self._task = self._progress.add_task(label, total=total)
+        if not self._stream.isatty():
+            return
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:,.0f}"),
+            TimeElapsedColumn(),
+            console=Console(file=self._stream),
+            # It is gone when the work is done: the report tells what became of it.
+            transient=True,
+            redirect_stdout=False,
+        )
+        self._task = self._progress.add_task(label or self._label, total=total)
+        self._progress.start()
 
     def advance(self, units: int = 1) -> None:
         """Count `units` more as done."""
-        if self._task is None:
-            self.start("")
-        if self._task is not None:
+        if self._progress is None:
+            self.start(self._label)
+        if self._progress is not None:
             self._progress.advance(self._task, units)
 
     def finish(self) -> None:
         """End the stretch."""
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

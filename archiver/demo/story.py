@@ -5,7 +5,7 @@ the sealed days' real dates. Nothing that is told was written beforehand: every 
 has happened.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from importlib import resources
@@ -76,15 +76,22 @@ class OrderRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Searched:
-    """Shop and archive have been searched for plain text, byte by byte."""
+class Hit:
+    """In how many files a text stands in plain."""
 
     what: str
-    """`secret`, `query-password` or `order`."""
+    """`order`, `secret` or `query-password`."""
     in_shop: int
     in_archive: int
-    """In how many files it stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """Shop and archive have been searched byte by byte."""
+
+    hits: Sequence[Hit]
     files: int
+    """Of the archive: store, local index, keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +179,14 @@ class Story:
             revisions=found,
             seconds=(installation.clock.now() - start).total_seconds(),
         )
-        for what, text in (
-            ("order", change.replaced),
-            ("secret", change.secret),
-            ("query-password", shop.search_password(change.replaced)),
-        ):
-            yield self._searched(shop, what, text)
+        yield self._searched(
+            shop,
+            {
+                "order": change.replaced,
+                "secret": change.secret,
+                "query-password": shop.search_password(change.replaced),
+            },
+        )
         stored = found[-1].stored
         try:
             archive.store.delete_version(stored.key, stored.version_id)
@@ -187,12 +196,16 @@ class Story:
         else:
             yield DeletionTried(key=stored.key, until=None)
 
-    def _searched(self, shop: Shop, what: str, text: str) -> Searched:
-        needle = text.encode()
+    def _searched(self, shop: Shop, texts: Mapping[str, str]) -> Searched:
         files = [path for path in self.folder.rglob("*") if path.is_file() and path != shop.path]
-        return Searched(
-            what=what,
-            in_shop=int(needle in shop.path.read_bytes()),
-            in_archive=sum(needle in path.read_bytes() for path in files),
-            files=len(files),
-        )
+        contents = [path.read_bytes() for path in files]
+        in_shop = shop.path.read_bytes()
+        hits = [
+            Hit(
+                what=what,
+                in_shop=int(text.encode() in in_shop),
+                in_archive=sum(text.encode() in content for content in contents),
+            )
+            for what, text in texts.items()
+        ]
+        return Searched(hits=hits, files=len(files))

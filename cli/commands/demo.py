@@ -58,7 +58,7 @@ def demo(call: Call, *, folder: Path | None, keep: bool, orders: int) -> Report:
     if console:
         show_intro(console, call, place)
     steps = []
-    with Bar(sys.stderr) as bar:
+    with Bar(sys.stderr, call.words("nightly.progress")) as bar:
         for step in Story(folder=place, progress=bar, orders=orders).run():
             bar.finish()
             if isinstance(step, Founded):
@@ -101,8 +101,11 @@ def step_fields(step: "Step") -> dict[str, Any]:
             told = {"order": step.order, "seconds": step.seconds}
             fields = {"step": "read", **told, "revisions": revisions}
         case story.Searched():
-            found = {"in_shop": step.in_shop, "in_archive": step.in_archive, "files": step.files}
-            fields = {"step": "search", "what": step.what, **found}
+            hits = [
+                {"what": hit.what, "in_shop": hit.in_shop, "in_archive": hit.in_archive}
+                for hit in step.hits
+            ]
+            fields = {"step": "search", "files": step.files, "hits": hits}
         case story.DeletionTried():
             until = instant(step.until) if step.until else None
             fields = {"step": "delete", "key": step.key, "refused_until": until}

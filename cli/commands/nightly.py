@@ -46,10 +46,9 @@ def nightly(call: Call, *, as_of: datetime | None) -> Report:
 
     last = as_of.date() if as_of else None
     installation = call.installation()
-    with Bar(sys.stderr) as bar, installation.night(bar) as night:
+    with Bar(sys.stderr, call.words("nightly.progress")) as bar, installation.night(bar) as night:
         archive = night.archive
         call.archive = archive.id
-        bar.start(call.words("nightly.progress"))
         report = night.run(last)
     lock = lock_word(archive)
     fields = {"lock": lock, "days": [day_fields(day) for day in report.days]}

@@ -36,6 +36,7 @@ def show_check(console: Console, call: Call, one: SourceCheck, zone: ZoneInfo) -
             words("column.amount"),
             words("column.delivery"),
             numbers=(4,),
+            whole=(0, 1, 2),
         )
         for order in one.orders[-SHOWN:]:
             listing.add_row(*(plain(cell) for cell in _order(order, zone)))
@@ -69,5 +70,10 @@ def _order(order: Mapping[str, Any], zone: ZoneInfo) -> tuple[str, ...]:
         f"{completed.astimezone(zone):%Y-%m-%d %H:%M}" if completed else "",
         (order["product"] or {}).get("name") or "",
         str(money.get("paid") or ""),
-        " ".join(one["secret"] or one["target"] or "" for one in delivered),
+        _delivered([one["secret"] or one["target"] or "" for one in delivered]),
     )
+
+
+def _delivered(masked: list[str]) -> str:
+    """Return the first delivery and how many more there are."""
+    return f"{masked[0]} +{len(masked) - 1}" if len(masked) > 1 else "".join(masked)

@@ -180,19 +180,17 @@ def _payment(payments: list[dict[str, str | None]]) -> str:
 def _short(key: str) -> str:
     """Return an object's key with most of its random name left out."""
     folder, _, name = key.rpartition("/")
-    return f"{folder}/{name[:4]}….parquet"
+    return f"{folder}/{name[:4]}…"
 
 
 def _searched(console: Console, words: Words, step: story.Searched) -> None:
-    if step.what == "order":
-        _heading(console, words("demo.search"))
+    _heading(console, words("demo.search"))
     hit, none = words("demo.search.hit"), words("demo.search.none")
     listing = table("", words("demo.search.in"), words("demo.search.archive", files=step.files))
-    listing.show_header = step.what == "order"
-    listing.columns[0].min_width, listing.columns[1].min_width = 44, 12
-    listing.add_row(
-        f"  {words(f'demo.search.{step.what}')}",
-        hit if step.in_shop else none,
-        f"[bold red]{hit}[/]" if step.in_archive else f"[bold green]{none}[/]",
-    )
-    console.print(listing)
+    for one in step.hits:
+        listing.add_row(
+            words(f"demo.search.{one.what}"),
+            hit if one.in_shop else none,
+            f"[bold red]{hit}[/]" if one.in_archive else f"[bold green]{none}[/]",
+        )
+    console.print(Padding(listing, (0, 0, 0, 2)))
