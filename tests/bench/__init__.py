@@ -1,0 +1,1 @@
+"""Speed and memory against peers: figures from one run on one machine, no tests."""
