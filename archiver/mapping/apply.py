@@ -57,9 +57,11 @@ class _Mapper:
         self.raw = self._columns(page.rows, mapping.page_columns)
         self.faults = Faults(self.rows)
         self.texts: dict[str, pa.Array] = {}
+        self.parsed: set[str] = set()
         self.own = Rows(
             count=self.rows,
-            text=self.texts.__getitem__,
+            text=self.text,
+            bare=self.bare,
             sink=self.faults,
             session_zone=context.session_zone,
         )
@@ -71,19 +73,12 @@ class _Mapper:
 
     def run(self) -> MappedPage:
         mapping = self.mapping
-        for name in mapping.own_columns:
-            self.texts[name] = columns.text(self.raw[name], name, self.faults)
-        for name in sorted(mapping.lookup_columns):
-            self.texts[name] = columns.text(self.raw[name], name, Forgiving())
         self._read_forms()
         outcome, skipped = self._outcomes()
-        order_id = self.texts[mapping.order_id]
+        order_id = self.text(mapping.order_id)
         self.faults.mark(_blank(order_id), Reason.NULL_ORDER_ID, mapping.order_id)
         times = {
-            name: columns.instants(
-                self.texts[time.column], time, self.context.session_zone, self.faults
-            )
-            for name, time in mapping.times.items()
+            name: entries.typed(self.own, time, INSTANT) for name, time in mapping.times.items()
         }
         completed, basis = self._completion(times, outcome, skipped)
         fields = {
@@ -93,6 +88,7 @@ class _Mapper:
         self._fill_lists()
         for child in mapping.children:
             self._add_children(child)
+        self._check_the_rest()
         found = {
             "order_id": order_id,
             "outcome": outcome,
@@ -101,6 +97,24 @@ class _Mapper:
         }
         table = self._table(found, times, fields)
         return self._sorted_out(table, times, skipped)
+
+    def text(self, name: str) -> pa.Array:
+        """Return a column as text; a look-up's faults are not the order's."""
+        if name not in self.texts:
+            sink = Forgiving() if name in self.mapping.lookup_columns else self.faults
+            self.texts[name] = columns.text(self.raw[name], name, sink)
+        return self.texts[name]
+
+    def bare(self, name: str) -> pa.Array:
+        """Return a column that is only parsed, unchecked."""
+        self.parsed.add(name)
+        return columns.unchecked(self.raw[name])
+
+    def _check_the_rest(self) -> None:
+        """Check columns that nobody looked at (a look-up's key): all that counts is checked."""
+        for name in self.mapping.own_columns:
+            if name not in self.parsed:
+                self.text(name)
 
     def _columns(self, table: pa.Table, names: Iterable[str]) -> dict[str, pa.Array]:
         missing = [name for name in names if name not in table.column_names]
@@ -116,13 +130,13 @@ class _Mapper:
             where = entries.chosen(self.own, form.when)
             if where.any():
                 rows = np.flatnonzero(where)
-                lines = forms.read(self.texts[column].take(pa.array(rows)))
+                text = self.text(column)
+                lines = forms.read(text.take(pa.array(rows)))
                 cleaned = forms.clean(lines, len(rows))
-                had = self.texts[column].is_valid()
+                had = text.is_valid()
                 chosen = pa.array(where)
-                self.texts[column] = pc.if_else(
-                    had, pc.replace_with_mask(self.texts[column], chosen, cleaned), None
-                )
+                replaced = pc.replace_with_mask(text, chosen, cleaned)
+                self.texts[column] = pc.if_else(had, replaced, None)
                 self.raw[column] = pc.replace_with_mask(
                     self.raw[column],
                     pc.and_(chosen, had),
@@ -151,7 +165,7 @@ class _Mapper:
                 secret = entry.columns.get("secret")
                 if isinstance(secret, Column) and secret.column == form.column:
                     goods |= entries.chosen(self.own, entry.when)
-            clean = filled & mask(self.texts[form.column].is_valid())
+            clean = filled & mask(self.text(form.column).is_valid())
             rows = ~(goods & ~filled) & ~clean
             unread[form.column] = unread.get(form.column, np.True_) & rows
         return unread
@@ -160,7 +174,7 @@ class _Mapper:
         """Return each row's outcome and which rows are not archived at all."""
         status = self.mapping.status
         known = status.outcomes
-        states = self.texts[status.column]
+        states = self.text(status.column)
         found = pc.index_in(states, pa.array(list(known), pa.string()))
         outcome = pa.array(list(known.values()), pa.string()).take(found)
         left = ("ignored",) if self.context.include_open else ("ignored", "open")
@@ -174,10 +188,12 @@ class _Mapper:
         """Return end time and basis: the latest of the rule's times, else its other one."""
         rule = self.mapping.completion
         latest = rule.latest_of
+        # As numbers: Arrow has no element-wise maximum of instants with a zone.
+        ends = [times[name].cast(pa.int64()) for name in latest]
         completed = (
             times[latest[0]]
-            if len(latest) == 1
-            else pc.max_element_wise(*(times[name] for name in latest), skip_nulls=True)
+            if len(ends) == 1
+            else pc.max_element_wise(*ends, skip_nulls=True).cast(INSTANT)
         )
         basis = pa.nulls(self.rows, pa.string())
         for name in reversed(latest):
@@ -228,6 +244,7 @@ class _Mapper:
         rows = Rows(
             count=len(row),
             text=texts.__getitem__,
+            bare=texts.__getitem__,
             sink=sink,
             session_zone=self.context.session_zone,
         )
@@ -244,7 +261,7 @@ class _Mapper:
         """Return all rows as orders; rows with faults are among them and go afterwards."""
         given: dict[str, pa.Array] = {
             **found,
-            "source_status": columns.or_null(self.texts[self.mapping.status.column]),
+            "source_status": columns.or_null(self.text(self.mapping.status.column)),
             "quantity": fields.get("quantity"),
             "archive": self._same(self.context.archive),
             "source": self._same(self.context.source),

@@ -5,7 +5,7 @@ blocks are laid one after the other within an order, in the mapping's order.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +25,24 @@ class Rows:
 
     count: int
     text: Callable[[str], pa.Array]
+    """A column as text, checked."""
+    bare: Callable[[str], pa.Array]
+    """A column that is only parsed: what is no text will be no number or time."""
     sink: Sink
     session_zone: str
+    seen: dict[tuple[str, pa.DataType], pa.Array] = field(default_factory=dict)
+    """Values that were asked for before: amounts and numbers stand in several places."""
+
+    def part(self, positions: Positions, sink: Sink) -> "Rows":
+        """Return some of the rows."""
+        taken = pa.array(positions)
+        return Rows(
+            count=len(positions),
+            text=lambda name: self.text(name).take(taken),
+            bare=lambda name: self.bare(name).take(taken),
+            sink=sink,
+            session_zone=self.session_zone,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +59,22 @@ def typed(rows: Rows, leaf: Leaf, kind: pa.DataType) -> pa.Array:
     if isinstance(leaf, Const):
         value = leaf.const == "true" if pa.types.is_boolean(kind) else leaf.const
         return pa.repeat(pa.scalar(value, kind), rows.count)
-    values = rows.text(leaf.column)
+    key = (leaf.model_dump_json(), kind)
+    if key not in rows.seen:
+        rows.seen[key] = _read(rows, leaf, kind)
+    return rows.seen[key]
+
+
+def _read(rows: Rows, leaf: Time | Column, kind: pa.DataType) -> pa.Array:
     if isinstance(leaf, Time):
-        return columns.instants(values, leaf, rows.session_zone, rows.sink)
-    values = columns.prepared(values, leaf)
+        return columns.instants(rows.bare(leaf.column), leaf, rows.session_zone, rows.sink)
+    edited = leaf.values or leaf.html_unescape or leaf.when
+    if edited or pa.types.is_string(kind) or pa.types.is_boolean(kind):
+        values = columns.prepared(rows.text(leaf.column), leaf)
+    else:
+        values = rows.bare(leaf.column)
+    if leaf.when:
+        values = pc.if_else(pa.array(chosen(rows, leaf.when)), values, None)
     if pa.types.is_decimal(kind):
         return columns.money(values, leaf.column, rows.sink, leaf.scale)
     if pa.types.is_integer(kind):
@@ -76,15 +104,7 @@ def from_rows(
 ) -> Block:
     """Return the entries that a block makes of the page's own rows."""
     where = np.flatnonzero(chosen(rows, entry.when))
-    subset = rows
-    if len(where) < rows.count:
-        positions = pa.array(where)
-        subset = Rows(
-            count=len(where),
-            text=lambda name: rows.text(name).take(positions),
-            sink=faults_at(where),
-            session_zone=rows.session_zone,
-        )
+    subset = rows if len(where) == rows.count else rows.part(where, faults_at(where))
     split = entry if isinstance(entry, Delivery) else None
     return _block(subset, where, field, entry.columns, split)
 

@@ -28,13 +28,33 @@ NEVER_KEPT: Final = frozenset(
 
 EPOCHS: Final = ("epoch_s", "epoch_ms")
 
-Texts: TypeAlias = tuple[str, ...]
+# TOML's arrays are lists; everything else is strict.
+Texts: TypeAlias = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class Frozen(BaseModel):
     """What all parts of a mapping share."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", populate_by_name=True)
+
+
+class When(Frozen):
+    """A condition on a column's text: one of `in`, `not_in`, `present`. NULL is in no list."""
+
+    column: str
+    among: Texts = Field(default=(), alias="in")
+    not_among: Texts = Field(default=(), alias="not_in")
+    present: bool | None = None
+    """True: neither NULL nor empty. False: either."""
+
+    @model_validator(mode="after")
+    def _one_test(self) -> Self:
+        if [bool(self.among), bool(self.not_among), self.present is not None].count(True) != 1:
+            raise ValueError("a condition needs one of `in`, `not_in`, `present`")
+        return self
+
+
+Conditions: TypeAlias = Annotated[tuple[When, ...], Field(strict=False)]
 
 
 class Column(Frozen):
@@ -48,6 +68,8 @@ class Column(Frozen):
     scale: int = Field(default=0, ge=0, le=6)
     """Decimal digits of an integer amount: 2 turns 1999 into 19.99."""
     html_unescape: bool = False
+    when: Conditions = ()
+    """Null in rows that do not meet all of these."""
 
 
 class Const(Frozen):
@@ -73,22 +95,6 @@ def _shorthand(value: object) -> object:
 
 Value: TypeAlias = Annotated[Column | Const, BeforeValidator(_shorthand)]
 Leaf: TypeAlias = Annotated[Time | Column | Const, BeforeValidator(_shorthand)]
-
-
-class When(Frozen):
-    """A condition on a column's text: one of `in`, `not_in`, `present`. NULL is in no list."""
-
-    column: str
-    among: Texts = Field(default=(), alias="in")
-    not_among: Texts = Field(default=(), alias="not_in")
-    present: bool | None = None
-    """True: neither NULL nor empty. False: either."""
-
-    @model_validator(mode="after")
-    def _one_test(self) -> Self:
-        if [bool(self.among), bool(self.not_among), self.present is not None].count(True) != 1:
-            raise ValueError("a condition needs one of `in`, `not_in`, `present`")
-        return self
 
 
 class Status(Frozen):
@@ -181,7 +187,7 @@ class Children(Frozen):
 class Entry(Frozen):
     """At most one payment, after-sale or event for each row."""
 
-    when: tuple[When, ...] = ()
+    when: Conditions = ()
     columns: dict[str, Leaf]
 
 
@@ -201,7 +207,7 @@ class Form(Frozen):
     """
 
     column: str
-    when: tuple[When, ...] = ()
+    when: Conditions = ()
     kind: str = "manual"
     target: Texts = ()
     """Labels of the account that was topped up."""
@@ -265,13 +271,17 @@ class OrderMapping(Frozen):
         named |= {time.column for time in self.times.values()}
         named |= {lookup.on for lookup in self.lookups}
         named |= {child.on for child in self.children if child.on}
-        leaves: list[Time | Column | Const] = [*self.fields.values(), *self.extra.values()]
+        leaves: list[Leaf] = [*self.fields.values(), *self.extra.values()]
+        conditions: list[When] = []
         for entry in (*self.payments, *self.deliveries, *self.after_sales, *self.events):
             leaves += entry.columns.values()
-            named |= {condition.column for condition in entry.when}
+            conditions += entry.when
         for form in self.forms:
-            named |= {form.column, *(condition.column for condition in form.when)}
-        named |= {leaf.column for leaf in leaves if not isinstance(leaf, Const)}
+            named.add(form.column)
+            conditions += form.when
+        for leaf in leaves:
+            named |= _columns_of(leaf)
+        named |= {condition.column for condition in conditions}
         return tuple(sorted(named - self.lookup_columns))
 
     @cached_property
@@ -287,7 +297,7 @@ class OrderMapping(Frozen):
 
     def child_columns(self, child: Children) -> Texts:
         """All columns of a child table, its key first."""
-        used = {leaf.column for leaf in child.columns.values() if not isinstance(leaf, Const)}
+        used = {name for leaf in child.columns.values() for name in _columns_of(leaf)}
         return (child.key, *sorted(used - {child.key}))
 
     @model_validator(mode="after")
@@ -338,3 +348,10 @@ class OrderMapping(Frozen):
             name: (*entries, *(child for child in self.children if child.field == name))
             for name, entries in own.items()
         }
+
+
+def _columns_of(leaf: Leaf) -> set[str]:
+    if isinstance(leaf, Const):
+        return set()
+    conditions = leaf.when if isinstance(leaf, Column) else ()
+    return {leaf.column, *(condition.column for condition in conditions)}

@@ -287,6 +287,16 @@ class Sqlite(Dialect):
         """Return a text literal that adapts to the column it is compared with."""
         return f"CAST(x'{value.hex()}' AS TEXT)"
 
+    def keys(self, expression: str, values: list[bytes], *, integer: bool) -> str:
+        """Return a condition that an expression is among values, as number or as text."""
+        texts = super().keys(expression, values, integer=False)
+        numbers = [
+            value for value in values if _INTEGER.fullmatch(value.decode("utf-8", "replace"))
+        ]
+        if integer or not numbers:
+            return super().keys(expression, values, integer=integer)
+        return f"({texts} OR {super().keys(expression, numbers, integer=True)})"
+
     def not_among(self, column: str, states: tuple[str, ...], shape: Shape) -> str:
         """Return a condition that compares byte by byte, whatever the collation."""
         listed = ", ".join(self.literal(state.encode()) for state in states)

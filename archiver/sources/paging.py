@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -66,6 +67,7 @@ class Pager:
                 left -= table.num_rows
             width = max(1, table.nbytes // table.num_rows)
             rows = max(1, min(plan.page_rows, plan.page_bytes // width))
+            del table, part  # before the next page is read: two would be alive at once
 
     def _newest(self) -> Iterator[Page]:
         table, _ = self._read(self._wanted, self._plan.limit)
@@ -100,8 +102,12 @@ class Pager:
         keys = table[self._plan.key]
         if keys.null_count:
             raise ReadError("mapping", f"the key {self._plan.key} is NULL in some rows")
-        if pc.count_distinct(keys).as_py() != len(keys) or keys[0].as_py() == before:
-            raise ReadError("mapping", f"the key {self._plan.key} is not unique")
+        if self._plan.key_is_integer:
+            ascending = _ascend(keys, before)
+        else:
+            ascending = pc.count_distinct(keys).as_py() == len(keys) and keys[0].as_py() != before
+        if not ascending:
+            raise ReadError("mapping", f"the key {self._plan.key} is not unique and ascending")
         last: bytes = keys[-1].as_py()
         return last
 
@@ -231,3 +237,18 @@ def known_shape(engine: Engine, plan: ReadPlan) -> Shape:
         raise ReadError("mapping", detail)
     integers = shape.integers - set(plan.text_columns)
     return replace(shape, integers=integers)
+
+
+def _ascend(keys: pa.ChunkedArray, before: bytes | None) -> bool:
+    """Return whether integer keys rise, from the page before on.
+
+    Raises:
+        ReadError: They are no integers.
+    """
+    try:
+        numbers = pc.cast(pc.cast(keys, pa.string()), pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        detail = 'the key is no integer below 2^63; the mapping needs key_kind = "text"'
+        raise ReadError("mapping", detail) from None
+    rising = bool((np.diff(numbers) > 0).all())
+    return rising and (before is None or int(numbers[0]) > int(before))

@@ -57,6 +57,7 @@ def _serve(request: Request, out: BinaryIO) -> None:
     if request.task == "pages":
         for page in Pager(engine, request.plan).pages():
             _write(out, {"": page.rows, **page.children})
+            del page  # before the next one is read
     elif request.task == "days":
         shape = known_shape(engine, request.plan)
         _write(out, {"": engine.fetch(engine.dialect.days(request.plan, shape))[0]})
