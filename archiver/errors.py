@@ -132,6 +132,40 @@ class StoreAccessError(ArchiverError):
     next = "archiver status"
 
 
+class LockProofInconclusiveError(ArchiverError):
+    """The prover's credentials may not do what the lock is to refuse: nothing was proven."""
+
+    exit = Exit.FIX_REQUEST
+    code = "lock-proof-inconclusive"
+    en = (
+        "The lock is not proven: these credentials are refused also where no lock stands in the "
+        "way ({attacks}). Give credentials that may delete, under [prover] in archiver.toml"
+    )
+    zh = (
+        "锁尚未得到证明：即使没有锁，当前凭证也会被拒绝（{attacks}）。"
+        "请在 archiver.toml 的 [prover] 中提供具有删除权限的凭证"
+    )
+    next = "archiver prove-lock"
+
+
+class StatementError(ArchiverError):
+    """A payment provider's statement is damaged, incomplete or unknown; nothing was compared."""
+
+    exit = Exit.FIX_REQUEST
+    code = "statement"
+    en = "The statement {file} cannot be used: {detail}"
+    zh = "账单 {file} 无法使用：{detail}"
+    next = "archiver reconcile --help"
+
+
+class StatementAccountError(StatementError):
+    """The statement is of an account that is not the shop's."""
+
+    code = "statement-account"
+    en = "The statement {file} is of another account: {detail}"
+    zh = "账单 {file} 属于其他账户：{detail}"
+
+
 # --- 10: try again later ----------------------------------------------------------------------
 
 
@@ -265,3 +299,46 @@ class ReadBackError(ArchiverError):
     en = "{key} read back differs from what was sealed: {detail}"
     zh = "{key} 回读内容与封存内容不一致：{detail}"
     next = "archiver nightly"
+
+
+class LockNotProvenError(ArchiverError):
+    """No proof shows that this store's lock holds: none, a failed one, or one too old."""
+
+    exit = Exit.ALARM
+    code = "lock-not-proven"
+    en = "The store's lock is not proven, nothing is sealed: {detail}"
+    zh = "存储的锁未经证明，不进行封存：{detail}"
+    next = "archiver prove-lock"
+
+
+class LockBrokenError(ArchiverError):
+    """An attack on a locked object succeeded."""
+
+    exit = Exit.ALARM
+    code = "lock-broken"
+    en = "The store's lock does not hold against: {attacks}"
+    zh = "存储的锁未能抵挡：{attacks}"
+    next = "archiver status"
+
+
+class LockProofOldError(ArchiverError):
+    """The last lock proof is older than a week; nights go on until it is 35 days old."""
+
+    exit = Exit.ALARM
+    code = "lock-proof-old"
+    en = "The last proof of the store's lock is {days} days old; from 35 days on nothing is sealed"
+    zh = "存储锁的最近一次证明已过去 {days} 天；超过 35 天将停止封存"
+    next = "archiver prove-lock"
+
+
+class NoFenceError(ArchiverError):
+    """The store lets several writers win a key, so two runs could seal the same orders."""
+
+    exit = Exit.ALARM
+    code = "no-fence"
+    en = (
+        "The store does not keep two runs apart (If-None-Match: several writers of one key won); "
+        "nothing is sealed"
+    )
+    zh = "存储无法隔离两个同时运行的任务（If-None-Match：同一键有多个写入者成功），不进行封存"
+    next = "archiver prove-lock"

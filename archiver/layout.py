@@ -11,8 +11,13 @@ ARCHIVE: Final = "archive.json"
 MANIFESTS: Final = "manifests/"
 SIGNERS: Final = "signers/"
 COHORTS: Final = "cohorts/"
+RECONCILIATIONS: Final = "reconciliations/"
+NUMBERED_PROOFS: Final = "proofs/0"
+"""What lock proofs begin with below ten million: their canaries, many more, lie beside them."""
 
 _MANIFEST_KEY: Final = re.compile(r"manifests/([0-9]{8})\.json")
+_RECONCILIATION_KEY: Final = re.compile(r"reconciliations/([0-9]{8})\.json")
+_PROOF_KEY: Final = re.compile(r"proofs/([0-9]{8})\.json")
 
 
 def signer_key(number: int) -> str:
@@ -33,6 +38,37 @@ def manifest_key(number: int) -> str:
 def manifest_number(key: str) -> int | None:
     """Return the number in a manifest's key, or None for any other key."""
     match = _MANIFEST_KEY.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def proof_key(number: int) -> str:
+    """Return the key of lock proof `number`, counted from 1."""
+    return f"proofs/{number:08d}.json"
+
+
+def proof_number(key: str) -> int | None:
+    """Return the number in a lock proof's key, or None for any other key."""
+    match = _PROOF_KEY.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def canary_key(name: str) -> str:
+    """Return the key of an object that is there to be attacked.
+
+    Args:
+        name: 128 random bits, hexadecimal.
+    """
+    return f"proofs/canary/{name}"
+
+
+def reconciliation_key(number: int) -> str:
+    """Return the key of reconciliation `number`, counted from 1."""
+    return f"{RECONCILIATIONS}{number:08d}.json"
+
+
+def reconciliation_number(key: str) -> int | None:
+    """Return the number in a reconciliation's key, or None for any other key."""
+    match = _RECONCILIATION_KEY.fullmatch(key)
     return int(match[1]) if match else None
 
 

@@ -208,3 +208,156 @@ class Manifest(Document):
     reject_reasons: dict[str, int]
     sums: list[ChannelSum]
     objects: list[SealedObject]
+
+
+AttackOutcome = Literal[
+    "honoured",
+    "repaired",
+    "refused-by-lock",
+    "refused-always",
+    "survived",
+    "refused-by-permission",
+    "allowed",
+]
+"""FORMAT.md 3 says what each means."""
+
+
+class LockAttack(Document):
+    """One way in which the lock was attacked, and what became of the locked version."""
+
+    attack: Name
+    outcome: AttackOutcome
+    code: str = ""
+    """The server's error code, empty if it accepted the request."""
+    detail: str = ""
+
+
+class LockFinding(Document):
+    """What a setting of the bucket means for the archive."""
+
+    code: Name
+    severity: Literal["alarm", "warning", "note"]
+    detail: str = ""
+    """The rule's name, the setting or the server's error code: facts, no sentence."""
+
+
+class LockProof(Document):
+    """`proofs/<%08d>.json`: how the store's lock stood up to attacks on objects of its own."""
+
+    format: Literal[1] = 1
+    kind: Literal["lock-proof"] = "lock-proof"
+    archive: str
+    number: int = Field(ge=1)
+    created_at: Instant
+    store: str
+    """The store as it describes itself."""
+    lock: Literal["COMPLIANCE", "ADVISORY"]
+    verdict: Literal["proven", "failed", "advisory"]
+    worm: bool
+    """Whether nobody can lift a lock here: true if and only if the verdict is `proven`."""
+    conditional_put: bool
+    """Whether of racing writers of one key exactly one won."""
+    attacks: list[LockAttack]
+    findings: list[LockFinding]
+
+
+class StatementRead(Document):
+    """The statement that a reconciliation has compared, without anybody's numbers."""
+
+    format: Name
+    """Which export it is: `alipay-account`, `wechat-trade`, …, or `mapped`."""
+    sha256: Hex32
+    """Of the file as it is."""
+    size_bytes: int = Field(ge=1)
+    encoding: Literal["utf-8", "gb18030"]
+    account: str | None
+    """The provider's account, masked; null where the statement does not say."""
+    account_checked: bool
+    """The account is one that the configuration or the request names."""
+    totals_checked: bool
+    """The statement ends with totals, and they fit its rows."""
+    currency: str
+    start: Instant
+    end: Instant
+    """The period that was compared ends before this instant."""
+    rows: int = Field(ge=0)
+    """All rows of the file; always the sum of the following."""
+    payments: int = Field(ge=0)
+    refunds: int = Field(ge=0)
+    others: int = Field(ge=0)
+    """Fees, transfers, withdrawals: neither payment nor refund."""
+    outside: int = Field(ge=0)
+    """Outside the period."""
+    duplicates: int = Field(ge=0)
+    """Repetitions of a row; the first one counts above."""
+
+
+DifferenceKind = Literal[
+    "payment-without-order",
+    "order-without-payment",
+    "amount-differs",
+    "refund-unknown",
+    "duplicate-differs",
+]
+
+
+class Difference(Document):
+    """One thing on which statement and archive do not agree."""
+
+    kind: DifferenceKind
+    day: date
+    token: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None
+    """Of the provider's number, or of the merchant's where there is none (FORMAT.md 6)."""
+    order: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None
+    """Token of the order id, where an order is concerned."""
+    statement_amount: Money | None
+    archive_amount: Money | None
+
+
+class DifferenceTotal(Document):
+    """All differences of one kind."""
+
+    kind: DifferenceKind
+    count: int = Field(ge=1)
+    amount: Money
+    """By the statement; of orders without a payment, by the archive."""
+
+
+class ReconciledDay(Document):
+    """One day and channel of a statement."""
+
+    day: date
+    channel: str
+    """The payment method as sealed; empty for what has no order."""
+    payments: int = Field(ge=0)
+    amount: Money
+    matched: int = Field(ge=0)
+    """Payments that have an order, whether the amounts agree or not."""
+    matched_amount: Money
+    pending: int = Field(ge=0)
+    refunds: int = Field(ge=0)
+    refunded: Money
+
+
+class Reconciliation(Document):
+    """`reconciliations/<%08d>.json`: a provider's statement compared with the archive."""
+
+    format: Literal[1] = 1
+    kind: Literal["reconciliation"] = "reconciliation"
+    archive: str
+    number: int = Field(ge=1)
+    created_at: Instant
+    manifest: int = Field(ge=1)
+    """The last manifest that was looked at."""
+    head: Hex32
+    sources: list[Name]
+    statement: StatementRead
+    orders_checked: bool
+    """Orders of this statement's channel were searched for ones without a payment."""
+    days_unsealed: list[date]
+    rejects: int = Field(ge=0)
+    """Rows of these days that could not be mapped: their payments seem to have no order."""
+    days: list[ReconciledDay]
+    totals: list[DifferenceTotal]
+    differences: list[Difference]
+    verdict: Literal["match", "pending", "differences"]
