@@ -9,7 +9,7 @@ the mapping for what a row means and on the known orders for what was sealed bef
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final
 
 import numpy as np
@@ -32,10 +32,11 @@ from archiver.batch import (
 from archiver.known import KnownOrders
 from archiver.mapping import MapContext, MappedPage, OrderMapping, apply
 from archiver.ports import RawPage, Source, Window
+from archiver.recognition import Recogniser, instants, known_rows, microseconds
 from archiver.repeats import SeenIds
 from archiver.tokens import Bytes2D
 from schemas.documents import Counts
-from schemas.orders import KNOWN_V1, ORDER_V1, REJECT_V1
+from schemas.orders import ORDER_V1, REJECT_V1
 
 REJECTS_CLASS: Final = "rejects"
 REJECT_REVISION: Final = 0
@@ -77,9 +78,8 @@ class Span:
     """The consecutive days that one pass over the source seals."""
 
     days: Sequence[date]
-    ended: Window
-    changed: Window | None
-    """Look-back, where this pass has one."""
+    window: Window
+    """What ended or changed in it is read: the days themselves, and perhaps a look-back."""
     earliest: date
     """Orders that ended before are not this archive's."""
 
@@ -142,7 +142,10 @@ class Capture:
     apart: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     """Token heads of order ids that an earlier pass met twice, sorted."""
     days: dict[date, DayCount] = field(init=False)
+    _now: datetime = field(init=False)
+    """One instant for all rows of a pass: what is first seen, is seen then."""
     _partitions: Partitions = field(init=False)
+    _recogniser: Recogniser = field(init=False)
     source_paid: Paid = field(default_factory=dict)
     known_paid: Paid = field(default_factory=dict)
     _seen: SeenIds = field(default_factory=SeenIds)
@@ -152,7 +155,10 @@ class Capture:
     def __post_init__(self) -> None:
         """Prepare a count for every day of the span."""
         self.days = {day: DayCount() for day in self.span.days}
+        self._now = self.archive.clock.now()
         self._partitions = Partitions(self.mapped.source.name)
+        token_key = self.archive.night_keys().token_key
+        self._recogniser = Recogniser.of(self.mapped.source.name, token_key)
 
     def batches(self) -> Iterator[Batch]:
         """Yield batches as they fill up; the last ones when the source is exhausted.
@@ -160,7 +166,7 @@ class Capture:
         Raises:
             RepeatedIdsError: See there. What was yielded must not be named by a manifest.
         """
-        for page in self.mapped.source.pages(self.span.ended, self.span.changed):
+        for page in self.mapped.source.pages(self.span.window, self.span.window):
             mapped = self._map(page)
             self._take_rejects(mapped.rejects, mapped.reject_content)
             self._take_orders(page, mapped)
@@ -182,11 +188,10 @@ class Capture:
         everything = wanted.all()
         content = mapped.content if everything else mapped.content.filter(chosen)
         orders = orders if everything else orders.filter(chosen)
-        keys = self._token_key, self._digest_key
         rows = _Rows(
             orders=orders,
-            tokens=tokens.tokens(keys[0], self._identities(orders["order_id"])),
-            digests=tokens.digests(keys[1], content),
+            tokens=self._recogniser.orders(orders["order_id"]),
+            digests=self._recogniser.digests(content),
         )
         heads = tokens.first_64_bits(rows.tokens)
         held = np.isin(heads, self.apart) if len(self.apart) else np.zeros(len(heads), np.bool_)
@@ -202,9 +207,7 @@ class Capture:
         """Choose the rows of this pass; a source may give more than it was asked for."""
         span = self.span
         days = self._local_days(ends)
-        wanted = _within(ends, span.ended)
-        if span.changed is not None:
-            wanted |= _within(changed_at, span.changed)
+        wanted = _within(ends, span.window) | _within(changed_at, span.window)
         chosen: Mask = wanted & (days >= day_number(span.earliest)) & (days <= self._last_number)
         return chosen
 
@@ -222,7 +225,7 @@ class Capture:
             later = np.maximum(match.completed_at, own_ends)
             ends = np.where(changed, np.where(proxy, match.completed_at, later), own_ends)
         retained, free = self._retention(ends)
-        expired = ~same & (free <= _as_microseconds(self.archive.clock.now()))
+        expired = ~same & (free <= microseconds(self._now))
         fresh = ~match.found & ~expired
         revised = changed & ~expired
         own_days = self._local_days(rows.orders["completed_at"])
@@ -237,10 +240,17 @@ class Capture:
             self.known_paid = added([self.known_paid, paid_by_channel(kept, days[~sealed])])
         if not sealed.any():
             return
-        first_seen = np.where(match.found, match.first_seen_at, _as_microseconds(self._now))
+        first_seen = np.where(match.found, match.first_seen_at, microseconds(self._now))
         revision = np.where(match.found, match.revision + 1, 1).astype(np.int32)
         stamped = _stamped(rows.orders, revision, ends, first_seen, plain=fresh.all())
-        known = _known_rows(rows.tokens, rows.digests, revision, ends, first_seen)
+        known = known_rows(
+            rows.tokens,
+            rows.digests,
+            revision=revision,
+            first_seen=first_seen,
+            completed=ends,
+            orders=rows.orders,
+        )
         groups = np.stack([days, on_time, retained], axis=1)
         for day, own, legal_day in np.unique(groups[sealed], axis=0).tolist():
             part = sealed & (groups == (day, own, legal_day)).all(axis=1)
@@ -254,9 +264,8 @@ class Capture:
         """Buffer rejects that were not sealed before, under the span's last day."""
         if not len(rows):
             return
-        names = self._identities(rows["row_key"], b"\0reject")
-        reject_tokens = tokens.tokens(self._token_key, names)
-        digests = tokens.digests(self._digest_key, content)
+        reject_tokens = self._recogniser.rejects(rows["row_key"])
+        digests = self._recogniser.digests(content)
         match = self.known.match(reject_tokens)
         before = match.found & (match.digest == digests).all(axis=1)
         last = self.days[self.span.days[-1]]
@@ -265,11 +274,11 @@ class Capture:
         if before.all():
             return
         count = len(rows)
-        now = np.full(count, _as_microseconds(self._now))
+        now = np.full(count, microseconds(self._now))
         last.reasons.update(rows.filter(pa.array(~before))["reason"].to_pylist())
         table = _reject_rows(rows, digests, now)
         revision = np.full(count, REJECT_REVISION, np.int32)
-        known = _known_rows(reject_tokens, digests, revision, None, now)
+        known = known_rows(reject_tokens, digests, revision=revision, first_seen=now)
         free_at = retention.retain_until(self._now, self.archive.rules.retention)
         cohort = retention.cohort_of(free_at, REJECTS_CLASS)
         place = Place(kind="rejects", day=self.span.days[-1], on_time=True, cohort=cohort)
@@ -336,19 +345,11 @@ class Capture:
             if number not in self._retain:
                 noon = datetime.combine(day_of(number), datetime.min.time(), retention.LEGAL_ZONE)
                 self._retain[number] = retention.retain_until(noon, self.archive.rules.retention)
-            free.append(_as_microseconds(self._retain[number]))
+            free.append(microseconds(self._retain[number]))
         return legal, np.array(free, np.int64)[back.ravel()]
 
     def _local_days(self, column: pa.ChunkedArray) -> Ints:
         return _days_in(column, self.archive.rules.zone.key)
-
-    def _identities(self, ids: pa.ChunkedArray, kind: bytes = b"") -> pa.Array:
-        """Return what a known token is made of: source, kind, id; NUL is in none of them."""
-        prefix = self.mapped.source.name.encode() + kind + b"\0"
-        values = ids.combine_chunks().cast(pa.large_binary())
-        values = pc.fill_null(values, b"")
-        empty = pa.scalar(b"", pa.large_binary())
-        return pc.binary_join_element_wise(pa.scalar(prefix, pa.large_binary()), values, empty)
 
     def _map(self, page: RawPage, *, repeated: bool = False) -> MappedPage:
         return self.mapped.map_page(page, self.archive.id, self._now, repeated=repeated)
@@ -356,18 +357,6 @@ class Capture:
     @property
     def _last_number(self) -> int:
         return day_number(self.span.days[-1])
-
-    @property
-    def _now(self) -> datetime:
-        return self.archive.clock.now()
-
-    @property
-    def _token_key(self) -> bytes:
-        return tokens.derive_key(self.archive.night_keys().token_key, "known-token")
-
-    @property
-    def _digest_key(self) -> bytes:
-        return tokens.derive_key(self.archive.night_keys().token_key, "known-digest")
 
 
 def _days_in(column: pa.Array | pa.ChunkedArray, zone: str) -> Ints:
@@ -380,7 +369,7 @@ def _days_in(column: pa.Array | pa.ChunkedArray, zone: str) -> Ints:
 def _within(column: pa.Array | pa.ChunkedArray, window: Window) -> Mask:
     """Return which instants lie in a window; null lies in none."""
     numbers = pc.fill_null(column.cast(pa.int64()), np.iinfo(np.int64).max).to_numpy()
-    start, end = _as_microseconds(window.start), _as_microseconds(window.end)
+    start, end = microseconds(window.start), microseconds(window.end)
     inside: Mask = (numbers >= start) & (numbers < end)
     return inside
 
@@ -388,14 +377,6 @@ def _within(column: pa.Array | pa.ChunkedArray, window: Window) -> Mask:
 def _microseconds(column: pa.ChunkedArray) -> Ints:
     numbers: Ints = column.cast(pa.int64()).to_numpy()
     return numbers
-
-
-def _as_microseconds(instant: datetime) -> int:
-    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def _instants(numbers: Ints) -> pa.Array:
-    return pa.array(numbers, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
 
 
 def _stamped(
@@ -406,8 +387,8 @@ def _stamped(
         return orders
     columns = {
         "revision": pa.array(revision),
-        "completed_at": _instants(ends),
-        "first_seen_at": _instants(first_seen),
+        "completed_at": instants(ends),
+        "first_seen_at": instants(first_seen),
     }
     for name, column in columns.items():
         position = ORDER_V1.get_field_index(name)
@@ -415,28 +396,10 @@ def _stamped(
     return orders
 
 
-def _known_rows(
-    token_rows: Bytes2D,
-    digests: Bytes2D,
-    revision: NDArray[np.int32],
-    ends: Ints | None,
-    first_seen: Ints,
-) -> pa.Table:
-    count = len(token_rows)
-    columns = [
-        tokens.token_array(token_rows),
-        tokens.token_array(digests),
-        pa.array(revision),
-        pa.nulls(count, KNOWN_V1.field("completed_at").type) if ends is None else _instants(ends),
-        _instants(first_seen),
-    ]
-    return pa.Table.from_arrays(columns, schema=KNOWN_V1)
-
-
 def _reject_rows(rows: pa.Table, digests: Bytes2D, first_seen: Ints) -> pa.Table:
     columns = {
         "row_digest": tokens.token_array(digests),
-        "first_seen_at": _instants(first_seen),
+        "first_seen_at": instants(first_seen),
     }
     return pa.Table.from_arrays(
         [

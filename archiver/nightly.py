@@ -128,32 +128,39 @@ class Night:
             yield from self._seal_span(source, span)
 
     def _spans(self, source: MappedSource, last: date) -> Iterator[Span]:
-        """Plan the passes: missing days, oldest first, and one look-back at the end."""
+        """Plan the passes: missing days, oldest first.
+
+        The first and the last pass look back: the last one from the newest day, the first one
+        from the oldest that is due, as the night would have done that did not run then. What
+        came late meanwhile is found however long no night ran, also when a catch-up breaks off.
+        """
         rules = self.archive.rules
         sealed = self.catalog.days(source.source.name)
         sizes: Mapping[date, int] = {}
         if sealed:
-            earliest = rules.since or min(sealed)
+            first = rules.since or min(sealed)
         else:
             reach = Window(start=datetime.min.replace(tzinfo=UTC), end=self._midnight(last, 1))
             sizes = source.source.days(reach)
-            earliest = rules.since or min((d for d in sizes if d <= last), default=last)
-        missing = [day for day in _days(earliest, last) if day not in sealed]
+            first = rules.since or min((day for day in sizes if day <= last), default=last)
+        if first > last:
+            return
+        missing = [day for day in _days(first, last) if day not in sealed]
         groups = list(_groups(missing, sizes)) or [[last]]
         if groups[-1][-1] != last:
             # The newest day is sealed already, older ones are not: look back from it as well.
             groups.append([last])
         for days in groups:
-            is_last = days is groups[-1]
             start, end = self._midnight(days[0]), self._midnight(days[-1], 1)
-            lookback = Window(start=end - rules.lookback, end=end)
+            if days is groups[0]:
+                start = min(start, self._midnight(days[0], 1) - rules.lookback)
+                if not sealed:
+                    # The source counts days by its own calendar, which may be two off.
+                    start = min(start, self._midnight(days[0], -2))
+            if days is groups[-1]:
+                start = min(start, end - rules.lookback)
             yield Span(
-                days=days,
-                ended=Window(start=min(start, lookback.start), end=end)
-                if is_last
-                else Window(start=start, end=end),
-                changed=lookback if is_last else None,
-                earliest=earliest,
+                days=days, window=Window(start=start, end=end), earliest=rules.since or date.min
             )
 
     def _seal_span(self, source: MappedSource, span: Span) -> Iterator[DayReport]:
@@ -281,8 +288,8 @@ def _sums(source: MappedSource, capture: Capture, day: date, sealed: Paid) -> li
         ReadBackError: They do not add up: something was lost or doubled on the way.
     """
     sums = []
-    for key in sorted(key for key in capture.source_paid if key[0] == day):
-        source_orders, source_amount = capture.source_paid[key]
+    for key in sorted(key for key in {*capture.source_paid, *sealed} if key[0] == day):
+        source_orders, source_amount = capture.source_paid.get(key, _NOTHING)
         known_orders, known_amount = capture.known_paid.get(key, _NOTHING)
         sealed_orders, sealed_amount = sealed.get(key, _NOTHING)
         if (source_orders, source_amount) != (

@@ -222,7 +222,7 @@ SEGMENT_V1: Final = pa.schema(
         _field("row_group", pa.uint16(), "position in the partition", required=True),
         _field("row", pa.uint32(), "row within the row group", required=True),
         _field("revision", pa.int32(), "archive", required=True),
-        _field("completed_at", INSTANT, "archive", unit="UTC", required=True),
+        _field("completed_at", INSTANT, "archive; null while the order is open", unit="UTC"),
     ],
     metadata={"schema": "SEGMENT_V1"},
 )
@@ -235,6 +235,9 @@ KNOWN_V1: Final = pa.schema(
         _field("revision", pa.int32(), "archive; 0 marks a reject", required=True),
         _field("completed_at", INSTANT, "archive: first sealed end time", unit="UTC"),
         _field("first_seen_at", INSTANT, "archive", unit="UTC", required=True),
+        _field("created_at", INSTANT, "source; an order that is gone is missed by it", unit="UTC"),
+        _field("deliveries", pa.int32(), "archive: how many the order has", unit="pieces"),
+        _field("secrets", pa.int32(), "archive: how many of them hold a secret", unit="pieces"),
     ],
     metadata={"schema": "KNOWN_V1"},
 )
