@@ -1,8 +1,9 @@
 """A look at a source before anything is sealed: what would become of its newest rows.
 
 Responsible for mapping a sample exactly as a night would and for saying what would be sealed,
-left out and rejected, and why. Writes nothing. Card secrets and the contents of rejects do not
-leave this module: the first are masked, of the others only key, reason and column are told.
+left out and rejected, and why. Writes nothing. Card secrets, buyers and the contents of
+rejects do not leave this module: the first two are masked, of rejects only key, reason and
+column are told.
 """
 
 from collections import Counter
@@ -17,6 +18,8 @@ from archiver.masking import masked
 from archiver.ports import RawPage, Source
 
 SAMPLE_ROWS: Final = 100
+LONGEST_KEY: Final = 200
+"""Bytes; keys of real shops have 150 at most (dujiaoka's order_sn)."""
 
 
 class Sampled(Source, Protocol):
@@ -55,7 +58,7 @@ class SourceCheck:
     mapping: str
     read: int
     orders: Sequence[dict[str, Any]]
-    """ORDER_V1 rows, their secrets and free texts masked."""
+    """ORDER_V1 rows; secrets, free texts and what identifies buyers are masked."""
     rejects: Sequence[Rejected]
     not_archived: int
     """Rows in states that are not archived: never paid, or not finished."""
@@ -104,8 +107,11 @@ def check_source(source: Sampled, *, now: datetime, rows: int = SAMPLE_ROWS) -> 
 
 
 def _masked(row: dict[str, Any]) -> dict[str, Any]:
+    for name in ("account", "contact", "client_ip"):
+        row["buyer"][name] = masked(row["buyer"][name])
     for delivery in row["deliveries"] or ():
-        delivery["secret"] = masked(delivery["secret"])
+        for name in ("secret", "target"):
+            delivery[name] = masked(delivery[name])
     for field in ("after_sales", "events"):
         for entry in row[field] or ():
             entry["note"] = masked(entry["note"])
@@ -126,5 +132,5 @@ def _rejects(page: MappedPage) -> Iterator[Rejected]:
 
 
 def _text(value: bytes | None) -> str | None:
-    """Return a key as read; bytes that are no text are shown as escapes."""
-    return None if value is None else value.decode("utf-8", "backslashreplace")
+    """Return a key as read, cut if it is absurdly long; bytes that are no text as escapes."""
+    return None if value is None else value[:LONGEST_KEY].decode("utf-8", "backslashreplace")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archiver.errors import ArchiverError, ConfigurationError, Exit
+from archiver.errors import ArchiverError, ConfigurationError, Exit, RequestError
 from cli.commands.nightly import instant
 from cli.options import Call, command
 from cli.report import Alarm, Report, alarm_of
@@ -97,9 +97,7 @@ def _sections(
     chosen = tuple(section for section in sections if section.name == name)
     if not chosen:
         names = ", ".join(section.name for section in sections)
-        raise ConfigurationError(
-            detail=call.words("check.unknown-source", source=name, names=names)
-        )
+        raise RequestError(detail=call.words("check.unknown-source", source=name, names=names))
     return chosen
 
 

@@ -20,12 +20,12 @@ def show_check(console: Console, call: Call, one: SourceCheck, zone: ZoneInfo) -
     words = call.words
     title = words("check.title", source=one.source, read=one.read, mapping=one.mapping)
     console.print(Text(title, style="bold"))
-    for style, mark, name, count in (
-        ("green", "✓", "check.sealed", len(one.orders)),
-        ("dim", "-", "check.skipped", one.not_archived),
-        ("yellow" if one.rejects else "dim", "!", "check.rejected", len(one.rejects)),
+    for style, mark, said in (
+        ("green", "✓", words("check.sealed", count=len(one.orders))),
+        ("dim", "-", words("check.skipped", count=one.not_archived)),
+        ("yellow", "!", words("check.rejected", count=len(one.rejects))),
     ):
-        console.print(Text.assemble((f"  {mark} ", style), words(name, count=count)))
+        console.print(Text.assemble((f"  {mark} ", style), said))
     if one.orders:
         console.print()
         listing = table(

@@ -1,0 +1,63 @@
+"""The demonstration does what it tells, and leaves nothing behind if asked to."""
+
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.options import Call
+from cli.views.story import show_ending
+from tests.cli.conftest import Terminal
+
+
+def test_the_demonstration_tells_a_true_story(terminal: Terminal) -> None:
+    folder = terminal.folder / "demo"
+    ran = terminal.run("demo", "--folder", str(folder), "--orders", "3000", "--json")
+    assert (ran.exit, ran.codes, ran.err) == (0, [], "")
+    steps = ran.document["steps"]
+    assert [step["step"] for step in steps] == [
+        *("shop", "init", "nightly", "day", "nightly", "nightly", "read", "search", "delete"),
+    ]
+    first, second, third = (step for step in steps if step["step"] == "nightly")
+    assert len(first["days"]) == 59
+    assert sum(day["rejects"] for day in first["days"]) == 3
+    (day,) = second["days"]
+    change = next(step for step in steps if step["step"] == "day")
+    assert day["revisions"] == change["changed"]
+    assert day["orders"] > change["late"]
+    assert day["rejects"] == change["malformed"]
+    assert third["days"][0]["partitions"] == []
+    read = next(step for step in steps if step["step"] == "read")
+    assert [one["revision"] for one in read["revisions"]] == [1, 2]
+    assert {one["secret"] for one in read["revisions"]} == {"closed"}
+    one, two = (one["hints"] for one in read["revisions"])
+    assert one != two
+    (search,) = (step for step in steps if step["step"] == "search")
+    assert all(hit["in_shop"] and not hit["in_archive"] for hit in search["hits"])
+    assert steps[-1]["refused_until"] == read["revisions"][-1]["retain_until"]
+
+    shown = StringIO()
+    console = Console(file=shown, width=80)
+    show_ending(console, Call(language="en"), folder, kept=True)
+    for said in (f"cd {folder}", "status", "nightly --json", f"rm -rf {folder}"):
+        assert said in shown.getvalue()
+
+    archive = ("--config", str(folder / "archiver.toml"))
+    assert terminal.run("nightly", *archive).exit == 0
+    assert len(terminal.run("status", "--json", *archive).document["days_sealed"]["main"]) == 60
+
+
+def test_people_read_it_in_their_language_and_nothing_is_left(terminal: Terminal) -> None:
+    folder = terminal.folder / "demo"
+    asked = ("demo", "--no-keep", "--folder", str(folder), "--orders", "1200", "--lang", "zh")
+    ran = terminal.run(*asked)
+    assert (ran.exit, ran.err) == (0, "")
+    assert not folder.exists()
+    for said in ("不会重复封存", "锁定至", "补充分区", "•••", "已删除"):
+        assert said in ran.out
+
+
+def test_a_folder_with_something_in_it_is_left_alone(terminal: Terminal) -> None:
+    ran = terminal.run("demo", "--no-keep", "--folder", str(terminal.folder), "--json")
+    assert (ran.exit, ran.codes) == (2, ["request"])
+    assert list(terminal.folder.iterdir()) == [Path(terminal.config)]
