@@ -1,8 +1,8 @@
 """What capture hands to sealing: rows cut into partitions, and the sums of both sides. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -48,15 +48,50 @@ class Place:
     cohort: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    """Rows that may all be destroyed on one day."""
+
+    rows: pa.Table
+    known: pa.Table
+    retain_until: datetime
+
+    def __getitem__(self, part: slice) -> "_Piece":
+        return _Piece(rows=self.rows[part], known=self.known[part], retain_until=self.retain_until)
+
+
 @dataclass(slots=True)
 class _Waiting:
     """Rows that wait until a partition is full."""
 
-    rows: list[pa.Table] = field(default_factory=list)
-    known: list[pa.Table] = field(default_factory=list)
+    pieces: list[_Piece] = field(default_factory=list)
     count: int = 0
     size_bytes: int = 0
-    retain_until: datetime = datetime.min.replace(tzinfo=UTC)  # noqa: RUF009  immutable
+
+    def add(self, piece: _Piece) -> None:
+        self.pieces.append(piece)
+        self.count += len(piece.rows)
+        self.size_bytes += piece.rows.nbytes
+
+    def cut(self) -> Iterator[list[_Piece]]:
+        """Yield the pieces of one batch after the other, the last of them not full."""
+        size = self._batch_rows()
+        batch: list[_Piece] = []
+        room = size
+        for whole in self.pieces:
+            piece = whole
+            while len(piece.rows) >= room:
+                yield [*batch, piece[:room]]
+                piece, batch, room = piece[room:], [], size
+            if len(piece.rows):
+                batch.append(piece)
+                room -= len(piece.rows)
+        yield batch
+
+    def _batch_rows(self) -> int:
+        """Return how many rows a batch takes: fewer where they are fat."""
+        parts = max(1, -(-self.size_bytes // MAX_BATCH_BYTES))
+        return max(1, min(MAX_ROWS, -(-self.count // parts)))
 
 
 @dataclass(slots=True)
@@ -79,55 +114,36 @@ class Partitions:
         if not chosen.all():
             keep = pa.array(chosen)
             rows, known = rows.filter(keep), known.filter(keep)
-        waiting = self._waiting.setdefault(place, _Waiting())
-        waiting.rows.append(rows)
-        waiting.known.append(known)
-        waiting.count += len(rows)
-        waiting.size_bytes += rows.nbytes
-        waiting.retain_until = max(waiting.retain_until, retain_until)
+        piece = _Piece(rows=rows, known=known, retain_until=retain_until)
+        self._waiting.setdefault(place, _Waiting()).add(piece)
 
     def full(self) -> Iterator[Batch]:
         """Yield the batches that have become full; what is left over waits on."""
         for place in sorted(self._waiting):
             waiting = self._waiting[place]
             if waiting.count >= MAX_ROWS or waiting.size_bytes >= MAX_BATCH_BYTES:
-                del self._waiting[place]
-                rows, known = pa.concat_tables(waiting.rows), pa.concat_tables(waiting.known)
-                size = _batch_rows(waiting)
-                whole = len(rows) - len(rows) % size
-                yield from self._batches(place, waiting, size, rows[:whole], known[:whole])
-                if whole < len(rows):
-                    chosen = np.ones(len(rows) - whole, np.bool_)
-                    until = waiting.retain_until
-                    rest = rows[whole:], known[whole:]
-                    self.add(place, *rest, chosen=chosen, retain_until=until)
+                *whole, rest = waiting.cut()
+                self._waiting[place] = left = _Waiting()
+                for piece in rest:
+                    left.add(piece)
+                yield from (self._batch(place, pieces) for pieces in whole)
 
     def rest(self) -> Iterator[Batch]:
         """Yield all that waits."""
         for place in sorted(self._waiting):
-            waiting = self._waiting.pop(place)
-            rows, known = pa.concat_tables(waiting.rows), pa.concat_tables(waiting.known)
-            yield from self._batches(place, waiting, _batch_rows(waiting), rows, known)
+            batches = self._waiting.pop(place).cut()
+            yield from (self._batch(place, pieces) for pieces in batches if pieces)
 
-    def _batches(
-        self, place: Place, waiting: _Waiting, size: int, rows: pa.Table, known: pa.Table
-    ) -> Iterator[Batch]:
-        for start in range(0, len(rows), size):
-            yield Batch(
-                kind=place.kind,
-                source=self.source,
-                day=place.day,
-                rows=rows.slice(start, size).combine_chunks(),
-                known=_by_token(known.slice(start, size)),
-                retain_until=waiting.retain_until,
-                cohort=place.cohort,
-            )
-
-
-def _batch_rows(waiting: _Waiting) -> int:
-    """Return how many rows a batch takes: fewer where they are fat."""
-    parts = max(1, -(-waiting.size_bytes // MAX_BATCH_BYTES))
-    return max(1, min(MAX_ROWS, -(-waiting.count // parts)))
+    def _batch(self, place: Place, pieces: Sequence[_Piece]) -> Batch:
+        return Batch(
+            kind=place.kind,
+            source=self.source,
+            day=place.day,
+            rows=pa.concat_tables([piece.rows for piece in pieces]).combine_chunks(),
+            known=_by_token(pa.concat_tables([piece.known for piece in pieces])),
+            retain_until=max(piece.retain_until for piece in pieces),
+            cohort=place.cohort,
+        )
 
 
 def _by_token(known: pa.Table) -> pa.Table:

@@ -7,8 +7,8 @@ this host has seen before.
 """
 
 import hashlib
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from archiver import layout
 from archiver.archive import Archive, SignedDocument
 from archiver.errors import AlreadyStoredError, AnotherRunError, TamperedError
+from archiver.local_files import write_whole
 from archiver.ports import VersionEntry
 from schemas.documents import Manifest
 
@@ -25,7 +26,8 @@ class Catalog:
     """The chain as of the last `refresh`.
 
     `cache` keeps the envelopes that were read, so that a night in its third year does not
-    fetch a thousand of them; what comes from there is verified like what comes from the store.
+    fetch a thousand of them; what comes from there is verified like what comes from the store,
+    and fetched again if it does not hold.
     """
 
     archive: Archive
@@ -98,15 +100,17 @@ class Catalog:
         """Return the earliest version that verifies and continues the chain."""
         failure: TamperedError | None = None
         for version in versions:
-            content = self._fetch(number, version)
-            try:
-                manifest = self._verify(number, version.key, content)
-            except TamperedError as error:
-                failure = failure or error
-                continue
-            self._remember(number, version.version_id, content)
-            sha256 = hashlib.sha256(content).hexdigest()
-            return SignedDocument(document=manifest, version_id=version.version_id, sha256=sha256)
+            for content in self._contents(number, version):
+                try:
+                    manifest = self._verify(number, version.key, content)
+                except TamperedError as error:
+                    failure = error
+                    continue
+                return SignedDocument(
+                    document=manifest,
+                    version_id=version.version_id,
+                    sha256=hashlib.sha256(content).hexdigest(),
+                )
         raise failure or TamperedError(key=layout.manifest_key(number), detail="no version of it")
 
     def _verify(self, number: int, key: str, content: bytes) -> Manifest:
@@ -117,19 +121,16 @@ class Catalog:
             raise TamperedError(key=key, detail="it does not continue the manifest before it")
         return manifest
 
-    def _fetch(self, number: int, version: VersionEntry) -> bytes:
-        cached = self._cached(number, version.version_id)
-        if cached.is_file() and cached.stat().st_size == version.size_bytes:
-            return cached.read_bytes()
-        return self.archive.store.get(version.key, version.version_id)
+    def _contents(self, number: int, version: VersionEntry) -> Iterator[bytes]:
+        """Yield a version's bytes: those kept here, and if they do not do, the store's."""
+        with suppress(OSError):  # there are none, or the disk is broken
+            yield self._cached(number, version.version_id).read_bytes()
+        content = self.archive.store.get(version.key, version.version_id)
+        self._remember(number, version.version_id, content)
+        yield content
 
     def _remember(self, number: int, version_id: str, content: bytes) -> None:
-        cached = self._cached(number, version_id)
-        if not cached.exists():
-            self.cache.mkdir(parents=True, exist_ok=True)
-            draft = cached.with_suffix(f".{os.getpid()}")
-            draft.write_bytes(content)
-            draft.replace(cached)
+        write_whole(self._cached(number, version_id), content)
 
     def _cached(self, number: int, version_id: str) -> Path:
         # Version ids are the store's own; hashed, any of them is a file name.

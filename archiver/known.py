@@ -21,6 +21,7 @@ from archiver import partition
 from archiver.archive import Archive
 from archiver.catalog import Catalog
 from archiver.errors import TamperedError
+from archiver.local_files import disk_errors, make_durable, write_whole
 from archiver.tokens import Bytes2D, derive_key, first_64_bits
 from schemas.documents import SealedObject
 from schemas.orders import KNOWN_V1, leaf_paths
@@ -89,14 +90,10 @@ class KnownOrders:
         """
         if number <= self.through:
             return
-        before = list(self._files)
         for table in tables:
             self._add(table)
         self.through = number
         self._publish()
-        for file in before:
-            if file not in self._files:
-                file.path.unlink(missing_ok=True)
 
     def match(self, tokens: Bytes2D) -> Match:
         """Look tokens up; the latest revision of each answers."""
@@ -134,15 +131,13 @@ class KnownOrders:
             self._files.append(_File.write(self.folder / name, _sorted(table)))
 
     def _publish(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        pointer = {
-            "archive": self.archive.id,
-            "through": self.through,
-            "files": [file.path.name for file in self._files],
-        }
-        draft = self.folder / f"{_POINTER}.{os.getpid()}"
-        draft.write_text(json.dumps(pointer))
-        draft.replace(self.folder / _POINTER)
+        names = [file.path.name for file in self._files]
+        pointer = {"archive": self.archive.id, "through": self.through, "files": names}
+        write_whole(self.folder / _POINTER, json.dumps(pointer).encode())
+        with disk_errors(self.folder):
+            for path in self.folder.glob("*.arrow"):
+                if path.name not in names:  # merged into another one, or left by a crash
+                    path.unlink(missing_ok=True)
 
 
 def known_kek(token_key: bytes, object_key: str) -> bytes:
@@ -172,10 +167,13 @@ class _File:
 
     @classmethod
     def write(cls, path: Path, table: pa.Table) -> "_File":
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table, max_chunksize=max(len(table), 1))
-        return cls.open(path)
+        with disk_errors(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table, max_chunksize=max(len(table), 1))
+            # Its content is not checked when it is read: no pointer may name half of it.
+            make_durable(path)
+            return cls.open(path)
 
     def match(self, tokens: Bytes2D, match: Match) -> None:
         """Fill in what this file knows of tokens that no newer file has answered."""

@@ -1,4 +1,4 @@
-"""Tests: one file per module, and what they share."""
+"""Tests; the folders mirror the source."""
 
 import pytest
 
