@@ -67,7 +67,7 @@ _KNOWN: Final[tuple[tuple[str, Kind, str], ...]] = (
         (
             r"ould not connect|imed out|onnection reset|onnection closed|roken pipe|unexpected EOF"
             r"|failed to lookup|UnexpectedEof|error communicating|o route to host|server has gone"
-            r"|IoError|DriverError|closed the connection"
+            r"|IoError|IO error|DriverError|closed the connection"
         ),
         "unavailable",
         "the connection failed",

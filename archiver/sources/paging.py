@@ -15,6 +15,8 @@ from archiver.sources.plan import ChildPlan, LookupPlan, ReadPlan
 
 FIRST_PAGE_ROWS: Final = 2_000
 """Enough to learn how wide the rows are."""
+_FAT_SHARE: Final = 4
+"""Long texts fill at most this part of a page: drivers hold several copies of a value."""
 _KEYS_AT_ONCE: Final = 1_000
 _CACHED_KEYS: Final = 100_000
 
@@ -119,11 +121,12 @@ class Pager:
         sizes = pc.cast(pc.cast(table[SIZE], pa.string()), pa.int64()).to_numpy()
         table = table.drop_columns([SIZE])
         fat = [int(row) for row in (sizes > FAT_BYTES).nonzero()[0]]
+        budget = self._plan.page_bytes // _FAT_SHARE
         start = 0
         while fat:
             group = [fat.pop(0)]
             size = int(sizes[group[0]])
-            while fat and size + sizes[fat[0]] <= self._plan.page_bytes:
+            while fat and size + sizes[fat[0]] <= budget:
                 group.append(fat.pop(0))
                 size += int(sizes[group[-1]])
             end = fat[0] if fat else table.num_rows
@@ -140,10 +143,12 @@ class Pager:
         )
         thin = pc.invert(pc.is_in(part[self._plan.key], pa.array(keys, pa.large_binary())))
         both = pa.concat_tables([part.filter(thin), whole])
+        del whole
         place = pc.index_in(both[self._plan.key], part[self._plan.key].combine_chunks())
         ordered = both.take(pc.array_sort_indices(place.combine_chunks()))
+        del both
         if ordered.num_rows:
-            yield ordered.combine_chunks()
+            yield ordered
 
     def _among(self, keys: list[bytes]) -> str:
         key = self._dialect.column("q", self._plan.key)

@@ -9,12 +9,14 @@ stream for each. Last a line `{"end": true}`, or `{"error": {"kind", "detail"}}`
 for the reader's pipe, so at most one page is read ahead.
 """
 
+import contextlib
+import ctypes
 import json
 import os
 import sys
 import threading
 from collections.abc import Iterable
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 
@@ -24,12 +26,17 @@ from archiver.sources.failures import Failure, ReadError
 from archiver.sources.paging import Pager, known_shape
 from archiver.sources.plan import REQUEST, Request
 
+_M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
+"""glibc's malloc.h."""
+
 
 def main() -> None:
     """Serve one request."""
     # What drivers print must not come between the frames: their standard output is the error's.
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
+    _return_memory()
     # Rust reads these: the pool's complaints are how a refused login becomes known at once.
     os.putenv("RUST_LOG", "error")
     os.putenv("RUST_BACKTRACE", "0")
@@ -45,6 +52,19 @@ def main() -> None:
     out.flush()
     # Without waiting for the thread that listens to the parent, or for drivers' threads.
     os._exit(0)
+
+
+def _return_memory() -> None:
+    """Make the C library give freed memory back instead of keeping it for later.
+
+    The driver reads each page in threads of its own, and each would keep its largest page:
+    a few long texts then hold hundreds of MB. Where there is no mallopt, memory is only larger.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    with contextlib.suppress(OSError, AttributeError):
+        c_library = ctypes.CDLL(None)
+        for option, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, 1 << 20)):
+            c_library.mallopt(option, value)
 
 
 def _die_with_parent() -> None:
