@@ -5,10 +5,11 @@ whatever happens, and no traceback or message of a foreign library reaches anybo
 quote an order.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, Final, cast
+from typing import Final
 
 import click
 
@@ -23,6 +24,8 @@ from cli.options import Call, guess, words_of
 from cli.report import Alarm, Report, alarm_of, as_json, document
 
 PROGRAM: Final = "archiver"
+_GRAVER: Final = (Exit.FORBIDDEN, Exit.ALARM, Exit.BUG)
+"""Than a report that could not be written."""
 
 
 class Program(click.Group):
@@ -159,23 +162,35 @@ def _bug(error: BaseException, call: Call) -> Report:
 
 
 def publish(report: Report, call: Call) -> int:
-    """Print a report where it belongs and return its exit code."""
+    """Print a report where it belongs and return the exit code of the process."""
     try:
-        if call.as_json:
-            content = document(report, call.command, call.archive)
-            click.echo(as_json(content, sys.stdout.encoding))
-        else:
-            _show(report, call)
+        _print(report, call)
     except BrokenPipeError:
-        # `archiver status | head`: nobody wants the rest, and the interpreter must not complain.
-        with suppress(OSError):
-            sys.stdout = cast("IO[str]", open("/dev/null", "w"))  # noqa: PTH123, SIM115
+        _discard_output()  # `archiver status | head`: nobody wants the rest
+    except OSError as error:
+        # The night is done, but its report is lost: a full disk under a log, most likely.
+        _discard_output()
+        click.echo(call.words("unwritable", detail=error.strerror), err=True)
+        return int(report.exit if report.exit in _GRAVER else Exit.TRY_LATER)
+    except Exception as error:  # noqa: BLE001  a table's mistake must not quote an order either
+        failed = _bug(error, call)
+        _print(failed, call)
+        return int(failed.exit)
     return int(report.exit)
 
 
-def _show(report: Report, call: Call) -> None:
+def _print(report: Report, call: Call) -> None:
+    if call.as_json:
+        click.echo(as_json(document(report, call.command, call.archive), sys.stdout.encoding))
+        return
     from cli.screen import console_on, show_alarms
 
     report.show(console_on(sys.stdout))
     sys.stdout.flush()
     show_alarms(console_on(sys.stderr), report, call.words)
+
+
+def _discard_output() -> None:
+    """Let what is still to be written go nowhere: the interpreter flushes once more at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,6 +4,7 @@ Imports rich, so commands come here late.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO, Final, Self
 
 from rich.console import Console
@@ -28,10 +29,19 @@ WIDTH_OF_A_FILE: Final = 100
 _URGENT: Final = (Exit.ALARM, Exit.BUG)
 
 
+class _Screen(Console):
+    """A console whose reader may leave: `archiver status | head` is no failure."""
+
+    def on_broken_pipe(self) -> None:
+        """Send the rest nowhere, and keep the command's own exit code."""
+        with suppress(SystemExit):
+            super().on_broken_pipe()
+
+
 def console_on(stream: IO[str]) -> Console:
     """Return a console on a stream, plain where it is no terminal."""
     width = None if stream.isatty() else WIDTH_OF_A_FILE
-    return Console(file=stream, highlight=False, width=width)
+    return _Screen(file=stream, highlight=False, width=width)
 
 
 def show_alarms(console: Console, report: Report, words: Words) -> None:

@@ -1,5 +1,6 @@
 """`archiver source check`: what would become of a source's newest rows."""
 
+from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archiver.configuration import SourceSection
-    from archiver.source_check import SourceCheck
+    from archiver.sources.check import Inspection
+    from archiver.sources.database import DatabaseSource
     from archiver.wiring import Installation
 
 WORST_FIRST = (Exit.ALARM, Exit.FORBIDDEN, Exit.TRY_LATER, Exit.FIX_REQUEST, Exit.REJECTS)
@@ -52,33 +54,40 @@ def source() -> None:
 )
 def check(call: Call, *, name: str | None, rows: int) -> Report:
     """Check sources; one that fails does not keep the others from being looked at."""
-    from archiver.source_check import check_source
+    from archiver.mapping import MapContext
+    from archiver.sources.check import inspect
 
     installation = call.installation()
-    checked: list[SourceCheck] = []
+    checked: list[tuple[DatabaseSource, Inspection]] = []
     failures: list[ArchiverError] = []
     for section in _sections(call, installation, name):
         try:
             opened = installation.database(section)
-            checked.append(check_source(opened, now=installation.clock.now(), rows=rows))
+            context = MapContext(
+                archive="",  # nothing is sealed, so the rows belong to none
+                source=opened.name,
+                observed_at=installation.clock.now(),
+                session_zone=opened.session_zone,
+            )
+            checked.append((opened, inspect(opened, context, rows)))
         except ArchiverError as error:
             failures.append(error)
     codes = {failure.exit for failure in failures}
-    if any(one.rejects for one in checked):
+    if any(found.rejected for _, found in checked):
         codes.add(Exit.REJECTS)
     alarms = [alarm_of(error, call.language, call.named_config) for error in failures]
-    alarms += [_rejects(call, one) for one in checked if one.rejects]
+    alarms += [_rejects(call, *one) for one in checked if one[1].rejected]
 
     def show(console: "Console") -> None:
         from cli.views.check import show_check
 
-        for one in checked:
-            show_check(console, call, one, installation.rules.zone)
+        for opened, found in checked:
+            show_check(console, call, opened, found, installation.rules.zone)
 
     return Report(
         exit=next((code for code in WORST_FIRST if code in codes), Exit.DONE),
         alarms=alarms,
-        fields={"sources": [_fields(one) for one in checked]},
+        fields={"sources": [_fields(*one) for one in checked]},
         show=show,
     )
 
@@ -101,35 +110,47 @@ def _sections(
     return chosen
 
 
-def _rejects(call: Call, one: "SourceCheck") -> Alarm:
-    reasons = ", ".join(f"{name} {count}" for name, count in sorted(one.reasons.items()))
+def _rejects(call: Call, opened: "DatabaseSource", found: "Inspection") -> Alarm:
+    counted = Counter(row.reason for row in found.rejected)
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counted.items()))
     message = call.words(
-        "check.rejects", source=one.source, count=len(one.rejects), read=one.read, reasons=reasons
+        "check.rejects",
+        source=opened.name,
+        count=len(found.rejected),
+        read=found.rows,
+        reasons=reasons,
     )
     return Alarm(code="rejects", message=message)
 
 
-def _fields(one: "SourceCheck") -> dict[str, Any]:
+def _fields(opened: "DatabaseSource", found: "Inspection") -> dict[str, Any]:
     return {
-        "source": one.source,
-        "mapping": one.mapping,
-        "read": one.read,
-        "sealed": len(one.orders),
-        "not_archived": one.not_archived,
+        "source": opened.name,
+        "mapping": opened.mapping.label,
+        "read": found.rows,
+        "sealed": len(found.orders),
+        "not_archived": found.not_archived,
         "rejects": [
             {
                 "row_key": row.row_key,
-                "order_id": row.order_id,
                 "reason": row.reason,
                 "column": row.column,
+                "shape": row.shape,
             }
-            for row in one.rejects
+            for row in found.rejected
         ],
-        "reject_reasons": dict(one.reasons),
-        "dropped_columns": list(one.dropped),
-        "form_columns": list(one.forms),
-        "orders": _plain(one.orders),
+        "reject_reasons": dict(Counter(row.reason for row in found.rejected)),
+        "taken_columns": found.columns_taken,
+        "dropped_columns": found.columns_dropped,
+        "look_up_columns": found.columns_of_look_ups,
+        "form_columns": form_columns(opened),
+        "orders": _plain(found.orders),
     }
+
+
+def form_columns(opened: "DatabaseSource") -> list[str]:
+    """Return the columns from which lines that speak of a password are dropped."""
+    return sorted({form.column for form in opened.mapping.forms})
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401  any value becomes one that JSON knows

@@ -1,11 +1,14 @@
 """Every way a command can fail: its exit code, one document on stdout, no secret anywhere."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from archiver.wiring import Installation
+from cli.views import founding
 from tests.cli.conftest import Terminal
 
 PASSWORD = "CanaryDbPassword"
@@ -202,3 +205,33 @@ def test_an_interrupted_night_says_that_it_can_be_repeated(
     assert (ran.exit, ran.codes) == (130, ["interrupted"])
     assert ran.document["outcome"] == "interrupted"
     assert ran.document["alarms"][0]["next"] == f"archiver nightly --config {terminal.config}"
+
+
+def test_a_reader_that_leaves_is_no_failure(founded: Terminal) -> None:
+    for arguments in ("init --template", f"status --json --config {founded.config}"):
+        command = f"{sys.executable} -m cli {arguments} | true; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 10)
+        assert done.stderr == ""
+
+
+def test_a_report_that_cannot_be_written_is_said(founded: Terminal) -> None:
+    for option in ("--json", "--lang=en"):
+        command = f"{sys.executable} -m cli status {option} --config {founded.config} >/dev/full"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == 10
+        assert "No space left" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_mistake_in_a_table_is_a_bug_that_quotes_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError(PASSWORD)
+
+    monkeypatch.setattr(founding, "show_founding", broken)
+    ran = terminal.archiver("init")
+    assert ran.exit == 1
+    assert "ValueError at" in ran.err
+    assert PASSWORD not in ran.out + ran.err

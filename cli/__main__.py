@@ -1,0 +1,5 @@
+"""`python -m cli` is `archiver`."""
+
+from cli.main import main
+
+main()
