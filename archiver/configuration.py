@@ -6,7 +6,7 @@ misspelt protection is never silently absent.
 
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from archiver.errors import ConfigurationError
@@ -64,6 +65,28 @@ class StoreSection(Section):
     url: Annotated[str, StringConstraints(pattern=r"^(s3://|dir:).+")]
     endpoint: str | None = None
     region: str | None = None
+
+
+class ProverSection(Section):
+    """`[prover]`: credentials that may delete, for `prove-lock` alone; the store's if empty."""
+
+    profile: str | None = None
+    access_key_env: str | None = None
+    secret_key_env: str | None = None
+    session_token_env: str | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.access_key_env is None) != (self.secret_key_env is None):
+            message = "access_key_env and secret_key_env belong together"
+            raise ValueError(message)
+        if self.session_token_env is not None and self.access_key_env is None:
+            message = "session_token_env belongs to access_key_env"
+            raise ValueError(message)
+        if self.profile is not None and self.access_key_env is not None:
+            message = "give a profile or keys, not both"
+            raise ValueError(message)
+        return self
 
 
 class RetentionSection(Section):
@@ -118,6 +141,7 @@ class Configuration(Section):
 
     archive: ArchiveSection
     store: StoreSection
+    prover: ProverSection = ProverSection()
     retention: RetentionSection = RetentionSection()
     keys: KeysSection = KeysSection()
     source: tuple[SourceSection, ...] = ()

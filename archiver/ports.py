@@ -3,11 +3,11 @@
 Pure declarations. Implementations live in `stores`, `sources` and `wiring`.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 import pyarrow as pa
 
@@ -136,6 +136,97 @@ class ObjectStore(Protocol):
         Raises:
             StoreError: The store did not answer or refuses us.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """A lock as it is asked for, lawful or not."""
+
+    mode: Literal["COMPLIANCE", "GOVERNANCE"]
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a store answered to an attack. That it accepted does not say that it did it."""
+
+    accepted: bool
+    version_id: str | None = None
+    """Of what the request wrote, if anything."""
+    code: str = ""
+    """The store's error code."""
+    denied: bool = False
+    """The store calls it a matter of rights, as it does of most locks, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifecycleRule:
+    """One enabled rule by which a bucket acts on our objects of its own accord."""
+
+    name: str
+    expires: bool = False
+    """It hides current versions behind delete markers."""
+    expires_noncurrent: bool = False
+    """It deletes hidden versions as soon as their lock ends."""
+    storage_classes: Sequence[str] = ()
+    """Where it moves objects."""
+    aborts_uploads: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultRetention:
+    """The lock of what is put without one."""
+
+    mode: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketRules:
+    """What a bucket's settings say, as far as it lets us read them."""
+
+    versioning: bool
+    default_retention: DefaultRetention | None = None
+    lifecycle: Sequence[LifecycleRule] = ()
+    """Enabled rules that may touch objects below the store's prefix."""
+    policy: str | None = None
+    """The bucket policy's JSON."""
+    encryption: str | None = None
+    """How the server encrypts, `aws:kms` and the key's name for instance; None if it does not."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Settings that we may not read, with the server's error code."""
+
+
+class LockProver(Protocol):
+    """Asks a store for what a lock must refuse, under credentials of its own.
+
+    A refusal is an answer, not an error. Keys are relative to the store's prefix.
+
+    All methods raise:
+        StoreError: The store did not answer.
+        StoreAccessError: It does not know these credentials.
+    """
+
+    def delete(self, key: str, version_id: str, *, bypass: bool) -> Answer:
+        """Delete a version, if `bypass` with the claim to lift GOVERNANCE locks."""
+
+    def delete_many(self, key: str, version_id: str, *, bypass: bool) -> Answer:
+        """Do the same by the request for many objects, which reports errors per object."""
+
+    def retain(self, key: str, version_id: str, lock: Retention | None, *, bypass: bool) -> Answer:
+        """Give a version another lock, or none."""
+
+    def put(self, key: str, content: bytes, lock: Retention | None) -> Answer:
+        """Write a version, whatever the key holds."""
+
+    def put_in_parts(self, key: str, content: bytes, retain_until: datetime) -> Answer:
+        """Write a locked version as nights write large ones."""
+
+    def hide(self, key: str) -> Answer:
+        """Delete without naming a version: the answer names the delete marker."""
+
+    def rules(self) -> BucketRules:
+        """Read the bucket's settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,6 +134,21 @@ class MemoryStore:
             server_time=self._now(),
         )
 
+    def prolong(self, key: str, version_id: str, until: datetime) -> None:
+        """Lock a version, or lock it for longer.
+
+        Raises:
+            LockedError: It is locked for longer already.
+            RetentionRefusedError: `until` is not in the future.
+        """
+        with self._alone:
+            require_future(until, self._now())
+            version = self._find(key, version_id)
+            self._content(key, version)
+            if version.retain_until is not None and version.retain_until > until:
+                raise LockedError(key=key, until=iso(version.retain_until))
+            version.retain_until = until
+
     def add_delete_marker(self, key: str) -> str:
         """Hide a key, as DeleteObject without a version id does; return the marker's id."""
         with self._alone:

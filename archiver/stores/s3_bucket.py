@@ -5,7 +5,7 @@ two layers of retries multiply, and a test can count only what one layer sends.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
@@ -43,6 +43,16 @@ class Patience:
     longest_wait: timedelta = timedelta(seconds=10)
     give_up_after: timedelta = timedelta(minutes=3)
     """No new attempt begins later than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Credentials other than those that the AWS chain finds; a profile, or two keys."""
+
+    profile: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
 
 
 PATIENCE: Final = Patience()
@@ -94,7 +104,13 @@ class Bucket:
             raise translate(error, key) from error
 
 
-def open_bucket(url: str, endpoint: str | None, region: str | None, patience: Patience) -> Bucket:
+def open_bucket(
+    url: str,
+    endpoint: str | None,
+    region: str | None,
+    patience: Patience,
+    login: Login | None = None,
+) -> Bucket:
     """Return the bucket and prefix that `s3://bucket/prefix` names. Nothing is sent.
 
     Credentials come from the usual AWS chain: environment, files, the machine's role.
@@ -104,6 +120,7 @@ def open_bucket(url: str, endpoint: str | None, region: str | None, patience: Pa
         endpoint: An S3-compatible server, addressed by path; None for AWS.
         region: The bucket's region.
         patience: How transient faults are met.
+        login: Other credentials than the chain's.
 
     Raises:
         ConfigurationError: `url` or `endpoint` is not of this form.
@@ -115,7 +132,7 @@ def open_bucket(url: str, endpoint: str | None, region: str | None, patience: Pa
     if endpoint is not None:
         _require_plain(endpoint)
     try:
-        client = Session().client(
+        client = _session(login or Login()).client(
             "s3",
             region_name=region,
             endpoint_url=endpoint,
@@ -140,6 +157,15 @@ def open_bucket(url: str, endpoint: str | None, region: str | None, patience: Pa
         name=parts.netloc,
         prefix=f"{prefix}/" if prefix else "",
         patience=patience,
+    )
+
+
+def _session(login: Login) -> Session:
+    return Session(
+        profile_name=login.profile,
+        aws_access_key_id=login.access_key,
+        aws_secret_access_key=login.secret_key,
+        aws_session_token=login.session_token,
     )
 
 
