@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 from tests.cli.conftest import Terminal, last_closed_day
+from tests.servers.seaweedfs import S3Bucket
 
 COUNTED = (
     *("orders", "revisions", "unchanged", "duplicates", "rejects", "rejected_before", "expired"),
@@ -200,3 +201,24 @@ def rows(path: object, query: str) -> list[tuple[str, ...]]:
         return connection.execute(query).fetchall()
     finally:
         connection.close()
+
+
+def test_a_bucket_with_object_lock_is_told_as_such(terminal: Terminal, s3_bucket: S3Bucket) -> None:
+    terminal.environment.update(s3_bucket.environment)
+    terminal.configure(
+        ('"dir:vault"', f'"{s3_bucket.url}/shop-1"\nendpoint = "{s3_bucket.endpoint}"')
+    )
+    assert terminal.json("init").document["lock"] == "COMPLIANCE"
+    terminal.shop(days=2)
+    night = terminal.json("nightly")
+    assert night.document["lock"] == "COMPLIANCE"
+    assert all(part["version_id"] for day in night.document["days"] for part in day["partitions"])
+    shown = terminal.archiver("status")
+    assert shown.exit == 0
+    assert "lock: COMPLIANCE" in shown.out
+    assert "nobody can lift it" in shown.out
+
+    terminal.environment["AWS_SECRET_ACCESS_KEY"] = "another"
+    refused = terminal.json("nightly")
+    assert (refused.exit, refused.codes) == (2, ["store-access"])
+    assert s3_bucket.secret_key not in refused.out + night.out
