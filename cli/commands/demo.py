@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     text=(
         "Build a small shop in a folder of its own, seal its orders, change some, seal again, "
         "read one back, and show what happened. Takes less than a minute, touches nothing else.\n\n"
-        "在独立文件夹中建立一家小店,封存订单、变更、再封存、读回,并展示全过程。不触及其他任何内容。"
+        "在独立文件夹中建立一家小店，封存订单、变更、再封存、读回，并展示全过程。不触及其他任何内容。"
     ),
     examples=(
         "archiver demo",

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     short="Found the archive and its keys 建立档案库与密钥",
     text=(
         "Found the archive: its keys, its identity, its first lock.\n\n"
-        "建立档案库:生成密钥、身份与首批锁定对象。Asks nothing, replaces nothing. "
-        "不提问,也不覆盖任何已有文件。"
+        "建立档案库：生成密钥、身份与首批锁定对象。Asks nothing, replaces nothing. "
+        "不提问，也不覆盖任何已有文件。"
     ),
     examples=(
         "archiver init --template > archiver.toml   # a commented configuration 带注释的配置模板",

@@ -26,7 +26,7 @@ PARTITIONS = ("orders", "rejects")
     text=(
         "Seal every closed day that is not sealed yet, oldest first, and what came late or was "
         "changed. Running it again seals nothing twice.\n\n"
-        "由早到晚封存所有尚未封存的已结束日,以及迟到与变更的订单。重复运行不会重复封存。"
+        "由早到晚封存所有尚未封存的已结束日，以及迟到与变更的订单。重复运行不会重复封存。"
     ),
     examples=(
         "archiver nightly                      # from cron or a systemd timer, once a day 每日一次",
@@ -38,7 +38,7 @@ PARTITIONS = ("orders", "rejects")
     "--as-of",
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="DATE",
-    help="Last day to seal; default: the last closed day. 最后封存日,默认为最近的已结束日。",
+    help="Last day to seal; default: the last closed day. 最后封存日，默认为最近的已结束日。",
 )
 def nightly(call: Call, *, as_of: datetime | None) -> Report:
     """Run a night."""

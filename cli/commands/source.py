@@ -34,7 +34,7 @@ def source() -> None:
     text=(
         "Connect to a source, map its newest rows, and show what would be sealed, left out and "
         "rejected, and why. Seals nothing; card secrets are masked.\n\n"
-        "连接数据源,映射最新的若干行,显示哪些将被封存、忽略或拒绝及其原因。不封存任何内容,卡密已遮蔽。"
+        "连接数据源，映射最新的若干行，显示哪些将被封存、忽略或拒绝及其原因。不封存任何内容，卡密已遮蔽。"
     ),
     examples=(
         "archiver source check",

@@ -26,7 +26,7 @@ SHOWN_DAYS = 5
     text=(
         "Show the days that are sealed and missing, and the kind of lock. Days that are "
         "missing end it with 10: run the night.\n\n"
-        "显示已封存与缺失的日期(日历热图)以及锁的类型。有缺失日时退出码为 10。"
+        "显示已封存与缺失的日期（日历热图）以及锁的类型。有缺失日时退出码为 10。"
     ),
     examples=(
         "archiver status",
