@@ -4,7 +4,7 @@ Pure and vectorised: nothing here runs once per row, except for rejected rows. W
 windows an order belongs to is not decided here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -12,13 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from archiver.errors import MappingError
 from archiver.mapping import columns, content, entries, forms, targets
 from archiver.mapping.columns import NO, mask
 from archiver.mapping.entries import Block, Rows
-from archiver.mapping.faults import Faults, FaultsAt, Forgiving, Mask, Positions, Reason
-from archiver.mapping.model import BASIS, Children, Column, OrderMapping, TimeName
+from archiver.mapping.faults import FaultsAt, Mask, Positions, Reason
+from archiver.mapping.model import OrderMapping
 from archiver.mapping.page import MapContext, MappedPage
+from archiver.mapping.page_columns import PageColumns, chosen, flat
+from archiver.mapping.parts import BASIS, Children, Column, TimeName
 from archiver.mapping.rejects import ChildRows, rejected
 from archiver.ports import RawPage
 from schemas.orders import INSTANT, ORDER_V1
@@ -54,16 +55,16 @@ class _Mapper:
         self.context = context
         self.rows = page.rows.num_rows
         self.children = page.children
-        self.raw = self._columns(page.rows, mapping.page_columns)
-        self.faults = Faults(self.rows)
-        self.texts: dict[str, pa.Array] = {}
-        self.parsed: set[str] = set()
+        self.page = PageColumns(page.rows, mapping, context.source)
+        self.raw = self.page.raw
+        self.faults = self.page.faults
         self.own = Rows(
             count=self.rows,
-            text=self.text,
-            bare=self.bare,
+            text=self.page.text,
+            bare=self.page.bare,
             sink=self.faults,
             session_zone=context.session_zone,
+            look_ups=mapping.lookup_columns,
         )
         self.blocks: dict[str, list[Block]] = {
             name: [] for name in ("payments", "deliveries", "after_sales", "events", "extra")
@@ -75,7 +76,7 @@ class _Mapper:
         mapping = self.mapping
         self._read_forms()
         outcome, skipped = self._outcomes()
-        order_id = self.text(mapping.order_id)
+        order_id = self.page.text(mapping.order_id)
         self.faults.mark(_blank(order_id), Reason.NULL_ORDER_ID, mapping.order_id)
         times = {
             name: entries.typed(self.own, time, INSTANT) for name, time in mapping.times.items()
@@ -88,7 +89,7 @@ class _Mapper:
         self._fill_lists()
         for child in mapping.children:
             self._add_children(child)
-        self._check_the_rest()
+        self.page.check_the_rest()
         found = {
             "order_id": order_id,
             "outcome": outcome,
@@ -98,31 +99,6 @@ class _Mapper:
         table = self._table(found, times, fields)
         return self._sorted_out(table, times, skipped)
 
-    def text(self, name: str) -> pa.Array:
-        """Return a column as text; a look-up's faults are not the order's."""
-        if name not in self.texts:
-            sink = Forgiving() if name in self.mapping.lookup_columns else self.faults
-            self.texts[name] = columns.text(self.raw[name], name, sink)
-        return self.texts[name]
-
-    def bare(self, name: str) -> pa.Array:
-        """Return a column that is only parsed, unchecked."""
-        self.parsed.add(name)
-        return columns.unchecked(self.raw[name])
-
-    def _check_the_rest(self) -> None:
-        """Check columns that nobody looked at (a look-up's key): all that counts is checked."""
-        for name in self.mapping.own_columns:
-            if name not in self.parsed:
-                self.text(name)
-
-    def _columns(self, table: pa.Table, names: Iterable[str]) -> dict[str, pa.Array]:
-        missing = [name for name in names if name not in table.column_names]
-        if missing:
-            detail = f"the source has no column {', '.join(missing)}"
-            raise MappingError(source=self.context.source, detail=detail)
-        return {name: _flat(table[name]) for name in names}
-
     def _read_forms(self) -> None:
         """Drop passwords from form columns, in text and in raw bytes, before anything else."""
         for form in self.mapping.forms:
@@ -130,18 +106,12 @@ class _Mapper:
             where = entries.chosen(self.own, form.when)
             if where.any():
                 rows = np.flatnonzero(where)
-                text = self.text(column)
+                text = self.page.text(column)
                 lines = forms.read(text.take(pa.array(rows)))
                 cleaned = forms.clean(lines, len(rows))
                 had = text.is_valid()
                 chosen = pa.array(where)
-                replaced = pc.replace_with_mask(text, chosen, cleaned)
-                self.texts[column] = pc.if_else(had, replaced, None)
-                self.raw[column] = pc.replace_with_mask(
-                    self.raw[column],
-                    pc.and_(chosen, had),
-                    pc.cast(cleaned, pa.large_binary()).filter(had.filter(chosen)),
-                )
+                self.page.replace(column, pc.and_(chosen, had), cleaned.filter(had.filter(chosen)))
                 filled = forms.fill(lines, form, len(rows))
                 self.blocks["deliveries"].append(_at(rows, entries.from_form(filled, form.kind)))
                 self.blocks["extra"].append(
@@ -165,7 +135,7 @@ class _Mapper:
                 secret = entry.columns.get("secret")
                 if isinstance(secret, Column) and secret.column == form.column:
                     goods |= entries.chosen(self.own, entry.when)
-            clean = filled & mask(self.text(form.column).is_valid())
+            clean = filled & mask(self.page.text(form.column).is_valid())
             rows = ~(goods & ~filled) & ~clean
             unread[form.column] = unread.get(form.column, np.True_) & rows
         return unread
@@ -174,7 +144,7 @@ class _Mapper:
         """Return each row's outcome and which rows are not archived at all."""
         status = self.mapping.status
         known = status.outcomes
-        states = self.text(status.column)
+        states = self.page.text(status.column)
         found = pc.index_in(states, pa.array(list(known), pa.string()))
         outcome = pa.array(list(known.values()), pa.string()).take(found)
         left = ("ignored",) if self.context.include_open else ("ignored", "open")
@@ -231,7 +201,9 @@ class _Mapper:
 
     def _add_children(self, child: Children) -> None:
         """Map a child table, and remember its bytes for digests and rejects."""
-        raw = self._columns(self.children[child.field], self.mapping.child_columns(child))
+        raw = chosen(
+            self.children[child.field], self.mapping.child_columns(child), self.context.source
+        )
         parents = self.raw[child.on or self.mapping.key]
         found = pc.index_in(raw[child.key], parents, skip_nulls=True)
         order = np.argsort(np.asarray(found.fill_null(-1)), kind="stable")
@@ -261,7 +233,7 @@ class _Mapper:
         """Return all rows as orders; rows with faults are among them and go afterwards."""
         given: dict[str, pa.Array] = {
             **found,
-            "source_status": columns.or_null(self.text(self.mapping.status.column)),
+            "source_status": columns.or_null(self.page.text(self.mapping.status.column)),
             "quantity": fields.get("quantity"),
             "archive": self._same(self.context.archive),
             "source": self._same(self.context.source),
@@ -315,7 +287,7 @@ class _Mapper:
         )
         return MappedPage(
             orders=pa.Table.from_arrays(
-                [_flat(column) for column in table.columns], schema=ORDER_V1
+                [flat(column) for column in table.columns], schema=ORDER_V1
             ),
             content=own,
             row=np.flatnonzero(good),
@@ -339,13 +311,6 @@ def _blank(values: pa.Array) -> Mask:
     """Return which ids are missing; what is blank identifies nothing."""
     length = pc.binary_length(pc.utf8_trim_whitespace(values))
     return mask(pc.equal(length, 0)) | mask(values.is_null())
-
-
-def _flat(column: pa.ChunkedArray) -> pa.Array:
-    """Return a table's column as one array."""
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    return column.combine_chunks() if column.num_chunks else pa.array([], column.type)
 
 
 def _at(rows: Positions, block: Block) -> Block:

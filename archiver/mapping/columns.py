@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from archiver.mapping import zones
 from archiver.mapping.faults import Mask, Reason, Sink
-from archiver.mapping.model import EPOCHS, Column, Time
+from archiver.mapping.parts import EPOCHS, Column, Time
 from schemas.orders import INSTANT, MONEY
 
 MAX_VALUE_BYTES: Final = 16 * 1024 * 1024

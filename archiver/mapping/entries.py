@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from archiver import masking
 from archiver.mapping import columns, forms, targets
 from archiver.mapping.columns import mask
-from archiver.mapping.faults import Faults, FaultsAt, Mask, Positions, Sink
-from archiver.mapping.model import Children, Column, Const, Delivery, Entry, Leaf, Time, When
+from archiver.mapping.faults import Faults, FaultsAt, Forgiving, Mask, Positions, Sink
+from archiver.mapping.parts import Children, Column, Const, Delivery, Entry, Leaf, Time, When
 from schemas.orders import ORDER_V1
 
 
@@ -30,6 +30,8 @@ class Rows:
     """A column that is only parsed: what is no text will be no number or time."""
     sink: Sink
     session_zone: str
+    look_ups: frozenset[str] = frozenset()
+    """Columns whose faults are not the order's."""
     seen: dict[tuple[str, pa.DataType], pa.Array] = field(default_factory=dict)
     """Values that were asked for before: amounts and numbers stand in several places."""
 
@@ -42,6 +44,7 @@ class Rows:
             bare=lambda name: self.bare(name).take(taken),
             sink=sink,
             session_zone=self.session_zone,
+            look_ups=self.look_ups,
         )
 
 
@@ -66,8 +69,9 @@ def typed(rows: Rows, leaf: Leaf, kind: pa.DataType) -> pa.Array:
 
 
 def _read(rows: Rows, leaf: Time | Column, kind: pa.DataType) -> pa.Array:
+    sink = Forgiving() if leaf.column in rows.look_ups else rows.sink
     if isinstance(leaf, Time):
-        return columns.instants(rows.bare(leaf.column), leaf, rows.session_zone, rows.sink)
+        return columns.instants(rows.bare(leaf.column), leaf, rows.session_zone, sink)
     edited = leaf.values or leaf.html_unescape or leaf.when
     if edited or pa.types.is_string(kind) or pa.types.is_boolean(kind):
         values = columns.prepared(rows.text(leaf.column), leaf)
@@ -76,11 +80,11 @@ def _read(rows: Rows, leaf: Time | Column, kind: pa.DataType) -> pa.Array:
     if leaf.when:
         values = pc.if_else(pa.array(chosen(rows, leaf.when)), values, None)
     if pa.types.is_decimal(kind):
-        return columns.money(values, leaf.column, rows.sink, leaf.scale)
+        return columns.money(values, leaf.column, sink, leaf.scale)
     if pa.types.is_integer(kind):
-        return columns.whole(values, kind, leaf.column, rows.sink)
+        return columns.whole(values, kind, leaf.column, sink)
     if pa.types.is_boolean(kind):
-        return columns.truth(values, leaf.column, rows.sink)
+        return columns.truth(values, leaf.column, sink)
     return values
 
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from archiver.mapping.columns import mask
 from archiver.mapping.faults import Mask, Positions
-from archiver.mapping.model import Form
+from archiver.mapping.parts import Form
 
 # Both RE2 (Arrow) and `re` read these. In Latin script the word must stand alone: an account may
 # be called bypass@example.com.

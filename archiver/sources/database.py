@@ -16,7 +16,7 @@ from archiver.errors import (
     SourceUnavailableError,
 )
 from archiver.mapping import OrderMapping
-from archiver.mapping.model import EPOCHS, Time, TimeName
+from archiver.mapping.parts import EPOCHS, Time, TimeName
 from archiver.mapping.zones import EARLIEST, LATEST
 from archiver.ports import RawPage, Window
 from archiver.sources.failures import Failure

@@ -12,8 +12,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from archiver.sources import dialects
-from archiver.sources.dialects import Dialect, MySql, Postgres, Shape, Sqlite
+from archiver.sources.dialect import FAT_BYTES, Dialect, Shape
+from archiver.sources.dialects import MySql, Postgres, Sqlite
 from archiver.sources.failures import ReadError
 
 _MYSQL_SESSION: Final = ("SET time_zone = '+00:00'", "SET SESSION TRANSACTION READ ONLY")
@@ -136,9 +136,7 @@ class MySqlServer(Server):
             f"AND column_name IN ({listed}) GROUP BY column_name"
         )
         rows = self.fetch(statement)[0].to_pylist()
-        return {
-            row["name"].decode() for row in rows if int(row["longest"]) <= dialects.FAT_BYTES
-        } & names
+        return {row["name"].decode() for row in rows if int(row["longest"]) <= FAT_BYTES} & names
 
 
 class PostgresServer(Server):

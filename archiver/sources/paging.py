@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from archiver.sources.dialects import FAT_BYTES, SIZE, Shape
+from archiver.sources.dialect import FAT_BYTES, SIZE, Shape
 from archiver.sources.engines import Engine
 from archiver.sources.failures import ReadError
 from archiver.sources.plan import ChildPlan, LookupPlan, ReadPlan

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from archiver.mapping import columns, zones
 from archiver.mapping.faults import Faults
-from archiver.mapping.model import Time
+from archiver.mapping.parts import Time
 
 # Local times have no zone yet: that is what is tested.
 LOCAL = st.datetimes(datetime(1990, 1, 3), datetime(2199, 12, 28))  # noqa: DTZ001
