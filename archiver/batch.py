@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ MAX_ROWS: Final = 100_000
 MAX_BATCH_BYTES: Final = 128 << 20
 """In memory: a partition of fat rows is cut earlier, for 32-bit offsets are finite."""
 EPOCH: Final = date(1970, 1, 1)
+_EPOCH_UTC: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Paid = Mapping[tuple[date, str, str], tuple[int, Decimal]]
 """Orders and amount paid by (day, channel, currency)."""
@@ -160,6 +162,29 @@ def day_number(day: date) -> int:
 def day_of(number: int) -> date:
     """Return the day that is `number` days after 1970-01-01."""
     return EPOCH + timedelta(days=number)
+
+
+def local_days(instants: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """Return the days by a zone's calendar, counted from 1970-01-01.
+
+    Own arithmetic: Arrow needs the system's zone database, which small machines lack, and
+    knows no summer time after 2037.
+
+    Args:
+        instants: Microseconds since 1970 UTC.
+        zone: Whose midnights count.
+    """
+    if not len(instants):
+        return instants
+    first, last = (
+        day_number((_EPOCH_UTC + timedelta(microseconds=int(one))).astimezone(zone).date())
+        for one in (instants.min(), instants.max())
+    )
+    midnights = [
+        (datetime.combine(day_of(number), time(), zone) - _EPOCH_UTC) // timedelta(microseconds=1)
+        for number in range(first, last + 2)
+    ]
+    return first - 1 + np.searchsorted(midnights, instants, side="right")
 
 
 def paid_by_channel(orders: pa.Table, days: date | NDArray[np.int64]) -> Paid:

@@ -27,6 +27,7 @@ from archiver.batch import (
     added,
     day_number,
     day_of,
+    local_days,
     paid_by_channel,
 )
 from archiver.known import KnownOrders
@@ -44,8 +45,6 @@ PROXY_BASES: Final = ("updated", "observed")
 """End times that are not the transaction's own: a touch of the row moves them."""
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-
-_US_PER_DAY: Final = 86_400_000_000
 
 
 class RepeatedIdsError(Exception):
@@ -337,8 +336,7 @@ class Capture:
 
     def _retention(self, ends: Ints) -> tuple[Ints, Ints]:
         """Return, per order, its day in the legal zone and when it may be destroyed."""
-        stamps = pa.array(ends).cast(pa.timestamp("us", tz="UTC"))
-        legal = _days_in(stamps, retention.LEGAL_ZONE.key)
+        legal = local_days(ends, retention.LEGAL_ZONE)
         numbers, back = np.unique(legal, return_inverse=True)
         free = []
         for number in numbers.tolist():
@@ -349,7 +347,7 @@ class Capture:
         return legal, np.array(free, np.int64)[back.ravel()]
 
     def _local_days(self, column: pa.ChunkedArray) -> Ints:
-        return _days_in(column, self.archive.rules.zone.key)
+        return local_days(_microseconds(column), self.archive.rules.zone)
 
     def _map(self, page: RawPage, *, repeated: bool = False) -> MappedPage:
         return self.mapped.map_page(page, self.archive.id, self._now, repeated=repeated)
@@ -357,13 +355,6 @@ class Capture:
     @property
     def _last_number(self) -> int:
         return day_number(self.span.days[-1])
-
-
-def _days_in(column: pa.Array | pa.ChunkedArray, zone: str) -> Ints:
-    """Return days since 1970-01-01 by a zone's calendar."""
-    local = pc.local_timestamp(column.cast(pa.timestamp("us", tz=zone)))
-    numbers: Ints = local.cast(pa.int64()).to_numpy()
-    return numbers // _US_PER_DAY
 
 
 def _within(column: pa.Array | pa.ChunkedArray, window: Window) -> Mask:

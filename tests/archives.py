@@ -36,8 +36,8 @@ RULES: Final = Rules(
 )
 
 Row = Mapping[str, Any]
-EARLIEST_YEAR: Final = 1990
-"""What claims to be older is absurd; a source gives it, whatever the window."""
+SOUND_YEARS: Final = range(1990, 2200)
+"""What claims to be of another is absurd; a source gives it, whatever the window."""
 
 
 class Silent:
@@ -129,7 +129,7 @@ class RowsSource:
             at = datetime.fromisoformat(str(row[self.mapping.times[name].column]))
         except ValueError:
             return None
-        return at.replace(tzinfo=UTC) if at.year > EARLIEST_YEAR else None
+        return at.replace(tzinfo=UTC) if at.year in SOUND_YEARS else None
 
     def _children_of(self, rows: Sequence[Row]) -> Mapping[str, pa.Table]:
         tables: dict[str, pa.Table] = {}

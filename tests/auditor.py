@@ -129,6 +129,7 @@ class _Auditor:
         }
         self.token_key = secret_in(place.keys.token, "secret")
         self.seeds: dict[tuple[str, str], bytes] = {}
+        self.rows: dict[str, list[Row]] = {}
         self.found = Audit()
 
     def run(self) -> Audit:
@@ -191,6 +192,7 @@ class _Auditor:
         table = opened(content, keks, self.names["Unwrap"])
         assert about["rows"] == len(table)
         named = Named(said["number"], day, about, table.to_pylist())
+        self.rows[about["key"]] = list(named.rows)
         match about["kind"]:
             case "orders":
                 self._require_orders(said, named, keks)
@@ -356,9 +358,7 @@ class _Auditor:
         return about
 
     def _rows_of(self, about: Mapping[str, Any]) -> list[Row]:
-        content = self.store.get(about["key"], about["version_id"])
-        table = opened(content, self._keks(about), self.names["Unwrap"])
-        return list(table.to_pylist())
+        return self.rows[about["key"]]  # a manifest names rows before what describes them
 
     # --- the statement as a whole -------------------------------------------------------------
 
