@@ -1,5 +1,6 @@
 """The sql preset on a real PostgreSQL: a shop of its own kind, and its traps."""
 
+import os
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +11,7 @@ import pytest
 from archiver.errors import MappingError, SourceAccessError, SourceUnavailableError
 from archiver.sources.database import DatabaseSource
 from archiver.sources.mappings import load_mapping
-from tests.servers.postgres import PostgresDatabase
+from tests.servers.postgres import Postgres, PostgresDatabase
 from tests.servers.shared import free_port
 from tests.sources.shops import EVER, orders, rejects, window
 
@@ -163,3 +164,26 @@ def test_the_session_cannot_write(shop: PostgresDatabase) -> None:
     )
     with pytest.raises(MappingError):
         list(DatabaseSource("pg", shop.url, shop.reader_password, meddling).pages(EVER))
+
+
+@pytest.mark.usefixtures("postgres_database")  # it creates the reader's role
+def test_a_database_without_an_encoding_may_hold_any_bytes(postgres: Postgres) -> None:
+    name = f"ascii_{os.getpid()}"
+    with postgres._connect("postgres") as connection:
+        connection.execute(
+            f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'".encode()
+        )
+    database = PostgresDatabase(name=name, host=postgres.host, port=postgres.port)
+    execute(database, TABLES, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    execute(
+        database,
+        r"UPDATE orders SET product = E'\xd4\xc2\xbf\xa8' WHERE id = 4",  # GBK
+        r"UPDATE orders SET product = 'back\slash' WHERE id = 8",
+    )
+    here = source(database)
+
+    assert rejects(here) == {b"4": "broken-utf8"}
+    found = {order["order_id"]: order["product"]["name"] for order in orders(here)}
+    assert found["PG00000008"] == "back\\slash"
+    assert found["PG00000012"] == "月卡 ✨"
+    postgres.drop(database)
