@@ -27,7 +27,14 @@ from archiver.errors import (
     ObjectMissingError,
     TamperedError,
 )
-from archiver.ports import Clock, LockMode, ObjectStore, StoredObject, StoreSettings
+from archiver.ports import (
+    Clock,
+    LockMode,
+    ObjectStore,
+    StoredObject,
+    StoreSettings,
+    VersionEntry,
+)
 from archiver.retention import Rule
 from schemas import documents
 
@@ -133,15 +140,26 @@ class Archive:
         """
         key = layout.cohort_key(cohort)
         try:
-            return self.read_cohort(cohort)
+            return self._locked_cohort(cohort)
         except ObjectMissingError:
             roots = {name: keyring.public_half(root) for name, root in self.document.roots.items()}
             made = keyring.new_cohort(self.id, cohort, roots, self.clock.now())
             try:
                 self.put_document(key, made, "cohort", retain_until=retention.cohort_end(cohort))
             except AlreadyStoredError:
-                return self.read_cohort(cohort)
+                return self._locked_cohort(cohort)
             return made
+
+    def _locked_cohort(self, cohort: str) -> documents.Cohort:
+        """Return a cohort's document if its lock holds: whoever deletes it, destroys its keys."""
+        key, until = layout.cohort_key(cohort), retention.cohort_end(cohort)
+        document = self._signed_cohort(cohort)
+        locked = self.store.head(key, document.version_id).retain_until
+        if locked < until:
+            raise LockNotHonouredError(
+                key=key, detail=f"locked until {locked:%Y-%m-%d} instead of {until:%Y-%m-%d}"
+            )
+        return document.document
 
     def read_cohort(self, cohort: str) -> documents.Cohort:
         """Return a cohort's document.
@@ -150,11 +168,14 @@ class Archive:
             ObjectMissingError: There is none.
             TamperedError: None of its versions verifies, or it is another cohort's.
         """
+        return self._signed_cohort(cohort).document
+
+    def _signed_cohort(self, cohort: str) -> "SignedDocument[documents.Cohort]":
         key = layout.cohort_key(cohort)
-        document = self.read_signed(key, "cohort", documents.Cohort).document
-        if document.archive != self.id or document.cohort != cohort:
+        signed = self.read_signed(key, "cohort", documents.Cohort)
+        if signed.document.archive != self.id or signed.document.cohort != cohort:
             raise TamperedError(key=key, detail="it belongs to another archive or cohort")
-        return document
+        return signed
 
     def read_signed(self, key: str, kind: str, model: type[D]) -> "SignedDocument[D]":
         """Return the earliest version of a document that one of our signers signed.
@@ -270,14 +291,14 @@ def require_clock(clock: Clock, settings: StoreSettings) -> None:
 def require_lock(settings: StoreSettings) -> None:
     """Refuse a bucket that takes objects without locking them.
 
-    A store that never claims to lock (`dir:`) is allowed; what it lacks is reported.
+    Only a folder of this host, which has no clock of its own, may lack a lock; it is reported.
 
     Raises:
         LockNotHonouredError: Object Lock is off or versioning is suspended.
     """
     if not settings.versioning:
         raise LockNotHonouredError(key=settings.description, detail="versioning is not enabled")
-    if settings.worm and not settings.object_lock:
+    if settings.server_time is not None and not settings.object_lock:
         raise LockNotHonouredError(key=settings.description, detail="Object Lock is not enabled")
 
 
@@ -290,9 +311,8 @@ def earliest_that_verifies(
         ObjectMissingError: The key has no version.
         TamperedError: None of the versions verifies.
     """
-    versions = [v for v in store.list_versions(key) if v.key == key and not v.is_delete_marker]
     failure: TamperedError | None = None
-    for version in reversed(versions):
+    for version in versions_of(store, key):
         content = store.get(key, version.version_id)
         try:
             document = verify(content)
@@ -302,6 +322,12 @@ def earliest_that_verifies(
         sha256 = hashlib.sha256(content).hexdigest()
         return SignedDocument(document=document, version_id=version.version_id, sha256=sha256)
     raise failure or ObjectMissingError(key=key, detail="no version of it")
+
+
+def versions_of(store: ObjectStore, key: str) -> list[VersionEntry]:
+    """Return the versions of exactly this key, oldest first, without delete markers."""
+    found = store.list_versions(key)
+    return [v for v in found if v.key == key and not v.is_delete_marker][::-1]
 
 
 def parse(payload: bytes, model: type[D], key: str) -> D:
@@ -319,10 +345,10 @@ def parse(payload: bytes, model: type[D], key: str) -> D:
 
 
 def _require_same_archive(store: ObjectStore, anchor: bytes) -> None:
-    versions = [v for v in store.list_versions(layout.ARCHIVE) if not v.is_delete_marker]
+    versions = versions_of(store, layout.ARCHIVE)
     if not versions:
         raise NotInitialisedError(detail="the store holds no archive.json")
-    if store.get(layout.ARCHIVE, versions[-1].version_id) != anchor:
+    if store.get(layout.ARCHIVE, versions[0].version_id) != anchor:
         raise TamperedError(key=layout.ARCHIVE, detail="the store holds another archive's document")
 
 

@@ -25,6 +25,7 @@ from archiver.archive import (
     read_anchor,
     require_clock,
     require_lock,
+    versions_of,
 )
 from archiver.errors import (
     AlreadyInitialisedError,
@@ -100,7 +101,7 @@ def initialise(
     except LockNotHonouredError as error:
         # Before the first night this is a bucket chosen wrongly, not an attack.
         raise ConfigurationError(detail=f"{error}; create a bucket with Object Lock") from None
-    in_store = [v for v in store.list_versions(layout.ARCHIVE) if not v.is_delete_marker]
+    in_store = bool(versions_of(store, layout.ARCHIVE))
     if not places.anchor.exists():
         if in_store:
             raise AlreadyInitialisedError(
@@ -109,9 +110,10 @@ def initialise(
         _found(identity, places, clock, environment)
     anchor = places.anchor.read_bytes()
     document = read_anchor(anchor)
-    finished = bool(in_store) and _has_signer(store)
+    finished = in_store and bool(versions_of(store, layout.signer_key(FIRST_SIGNER)))
     secret = _read(places, document.archive)
-    until = retention.retain_until(clock.now(), rules.evidence)
+    # By the founding's date: a later run must not ask for more than the lock that is there.
+    until = retention.retain_until(document.created_at, rules.evidence)
     try:
         store.put(layout.ARCHIVE, io.BytesIO(anchor), retain_until=until)
     except AlreadyStoredError:
@@ -224,11 +226,6 @@ def _first_cohorts(archive: Archive) -> None:
     for ahead in (timedelta(0), _ABOUT_A_MONTH):
         ends = retention.retain_until(archive.clock.now() + ahead, archive.rules.retention)
         archive.cohort(retention.cohort_of(ends, ORDERS_CLASS))
-
-
-def _has_signer(store: ObjectStore) -> bool:
-    key = layout.signer_key(FIRST_SIGNER)
-    return any(not version.is_delete_marker for version in store.list_versions(key))
 
 
 def _read(

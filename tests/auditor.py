@@ -151,8 +151,7 @@ class _Auditor:
 
     def _manifest(self, number: int, previous: str | None) -> str:
         key = f"manifests/{number:08d}.json"
-        versions = [v for v in self.store.list_versions(key) if not v.is_delete_marker]
-        version = versions[-1].version_id
+        version = self._earliest(key)
         envelope = self.store.get(key, version)
         signer = self.fetch(f"signers/{json.loads(envelope)['signatures'][0]['keyid']}.json", None)
         self.signer = self.names["verified"](signer, "signer", self.archive["identity_public_key"])[
@@ -173,6 +172,11 @@ class _Auditor:
         self.found.manifests.append(said)
         self.found.objects += opened
         return hashlib.sha256(envelope).hexdigest()
+
+    def _earliest(self, key: str) -> str:
+        versions = [v for v in self.store.list_versions(key) if v.key == key]
+        *_, earliest = (v for v in versions if not v.is_delete_marker)
+        return earliest.version_id
 
     def _open(self, said: Mapping[str, Any], about: Mapping[str, Any]) -> Named:
         day = date.fromisoformat(said["day"])
@@ -245,8 +249,7 @@ class _Auditor:
         record_class = "rejects" if about["cohort"].startswith("rejects") else "orders"
         assert about["cohort"] == f"{record_class}-{until.astimezone(SHANGHAI):%Y-%m}"
         key = f"cohorts/{about['cohort']}.json"
-        *_, earliest = (v for v in self.store.list_versions(key) if not v.is_delete_marker)
-        assert self.store.head(key, earliest.version_id).retain_until >= until
+        assert self.store.head(key, self._earliest(key)).retain_until >= until
 
     # --- contents ----------------------------------------------------------------------------
 

@@ -1,0 +1,316 @@
+"""Founding: once, whole, and repeatable."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from archiver import roots
+from archiver.archive import open_archive
+from archiver.errors import (
+    AlreadyInitialisedError,
+    ClockError,
+    ConfigurationError,
+    Exit,
+    KeyUnavailableError,
+    LockNotHonouredError,
+    NotInitialisedError,
+    TamperedError,
+)
+from archiver.initialise import Identity, KeyPlaces, initialise
+from archiver.stores.memory import MemoryStore
+from schemas import documents
+from tests import cards
+from tests.archives import RULES, Place
+from tests.auditor import audit, lawful_date
+from tests.clock import FrozenClock
+from tests.desk import at, founded
+
+IDENTITY = Identity(
+    name="shop-1",
+    role="platform",
+    legal_basis="电子商务法第三十一条",
+    timezone="Asia/Shanghai",
+    operator=documents.Operator(credit_code="91310000MA1FL0AAXX", icp="沪ICP备00000000号"),
+)
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture
+def store(clock: FrozenClock) -> MemoryStore:
+    return MemoryStore(clock=clock)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def found(place: KeyPlaces, store: MemoryStore, clock: FrozenClock) -> None:
+    initialise(IDENTITY, place, store, clock, RULES, environment={})
+
+
+def test_a_founding_leaves_keys_an_anchor_and_its_first_documents(
+    place: Place, store: MemoryStore, clock: FrozenClock
+) -> None:
+    archive = place.found(store, clock)
+
+    assert sorted(path.name for path in place.folder.iterdir()) == [
+        "archive.json",
+        "identity.key",
+        "reveal-root.key",
+        "root.key",
+        "signer.key",
+        "token.key",
+    ]
+    assert {(p.stat().st_mode & 0o777) for p in place.folder.glob("*.key")} == {0o600}
+    assert [version.key for version in store.list_versions("")] == [
+        "archive.json",
+        "cohorts/orders-2029-03.json",
+        "cohorts/orders-2029-04.json",
+        "signers/0001.json",
+    ]
+    assert archive.document.roots.keys() == {"base", "reveal"}
+    assert archive.document.roots["base"] != archive.document.roots["reveal"]
+    audit(place, store)
+
+
+def test_founding_documents_are_locked_as_evidence_and_cohorts_until_their_end(
+    place: Place, store: MemoryStore, clock: FrozenClock
+) -> None:
+    place.found(store, clock)
+    evidence = lawful_date(clock.now(), years=6)
+    until = {v.key: store.head(v.key, v.version_id).retain_until for v in store.list_versions("")}
+    assert until.pop("archive.json") == until.pop("signers/0001.json") == evidence
+    assert [f"{date:%Y-%m-%d %H}" for date in until.values()] == ["2029-03-31 16", "2029-04-30 16"]
+
+
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=1), timedelta(days=400)])
+def test_a_second_founding_changes_nothing_and_says_so(
+    place: Place, store: MemoryStore, clock: FrozenClock, later: timedelta
+) -> None:
+    place.found(store, clock)
+    before = {path.name: path.read_bytes() for path in place.folder.iterdir()}
+    versions = list(store.list_versions(""))
+    clock.advance(later)
+    with pytest.raises(AlreadyInitialisedError, match="shop-1"):
+        place.found(store, clock)
+    assert {path.name: path.read_bytes() for path in place.folder.iterdir()} == before
+    assert list(store.list_versions("")) == versions
+
+
+def test_a_founding_that_did_not_reach_the_store_is_finished_days_later(
+    place: Place, store: MemoryStore, clock: FrozenClock
+) -> None:
+    place.found(store, clock)
+    for version in list(store.list_versions("")):
+        if version.key != "archive.json":
+            store.drop(version.key, version.version_id)
+    clock.advance(timedelta(days=3))
+    place.found(store, clock)
+    assert place.open(store, clock).keys is not None
+
+
+def test_a_store_with_another_archive_is_left_alone(
+    tmp_path: Path, store: MemoryStore, clock: FrozenClock
+) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    Place(tmp_path / "one").found(store, clock)
+    with pytest.raises(AlreadyInitialisedError, match="the store holds an archive"):
+        Place(tmp_path / "two").found(store, clock)
+    assert list((tmp_path / "two").iterdir()) == []
+    Place(tmp_path / "two").found(MemoryStore(clock=clock), clock)
+    with pytest.raises(AlreadyInitialisedError, match="another archive"):
+        Place(tmp_path / "two").found(store, clock)
+
+
+@pytest.mark.parametrize("name", ["root", "reveal-root", "identity", "signer", "token"])
+def test_a_key_file_that_exists_is_never_replaced(
+    place: Place, store: MemoryStore, clock: FrozenClock, name: str
+) -> None:
+    taken = place.folder / f"{name}.key"
+    taken.write_text("somebody's")
+    with pytest.raises(AlreadyInitialisedError, match=f"{name}.key"):
+        place.found(store, clock)
+    assert taken.read_text() == "somebody's"
+    assert list(place.folder.iterdir()) == [taken]
+    assert not list(store.list_versions(""))
+
+
+def test_equal_roots_are_refused(place: Place, store: MemoryStore, clock: FrozenClock) -> None:
+    same = roots.FileRoot(place.folder / "root.key")
+    places = replace(place.keys, roots={"base": same, "reveal": same})
+    with pytest.raises(ConfigurationError, match="the same"):
+        found(places, store, clock)
+    assert list(place.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("lacking", ["versioning", "object_lock"])
+def test_a_bucket_that_cannot_lock_is_a_matter_of_configuration_at_first_and_an_alarm_later(
+    place: Place, clock: FrozenClock, lacking: str
+) -> None:
+    store = MemoryStore(clock=clock)
+    setattr(store, lacking, False)
+    with pytest.raises((ConfigurationError, LockNotHonouredError)) as first:
+        place.found(store, clock)
+    assert list(place.folder.iterdir()) == [], first.value
+
+    store = MemoryStore(clock=clock)
+    place.found(store, clock)
+    setattr(store, lacking, False)
+    with pytest.raises(LockNotHonouredError) as later:
+        place.open(store, clock)
+    assert later.value.exit is Exit.ALARM
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=6), -timedelta(minutes=6)])
+def test_a_wrong_clock_is_an_alarm(
+    place: Place, store: MemoryStore, clock: FrozenClock, ahead: timedelta
+) -> None:
+    store.clock_ahead = ahead
+    with pytest.raises(ClockError):
+        place.found(store, clock)
+    assert list(place.folder.iterdir()) == []
+    store.clock_ahead = ahead * 5 / 6
+    place.found(store, clock)
+    store.clock_ahead = ahead
+    with pytest.raises(ClockError):
+        place.open(store, clock)
+
+
+# --- opening -------------------------------------------------------------------------------------
+
+
+def test_an_empty_store_holds_no_archive(
+    place: Place, store: MemoryStore, clock: FrozenClock
+) -> None:
+    place.found(store, clock)
+    with pytest.raises(NotInitialisedError):
+        place.open(MemoryStore(clock=clock), clock)
+
+
+def test_another_archives_store_is_not_opened(
+    tmp_path: Path, store: MemoryStore, clock: FrozenClock
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    Place(tmp_path / "one").found(store, clock)
+    Place(tmp_path / "two").found(other := MemoryStore(clock=clock), clock)
+    with pytest.raises(TamperedError):
+        Place(tmp_path / "one").open(other, clock)
+
+
+def _overwritten(store: MemoryStore) -> None:
+    store.overwrite("archive.json", b"{}")
+    store.overwrite("signers/0001.json", b"{}")
+
+
+def _hidden(store: MemoryStore) -> None:
+    store.add_delete_marker("archive.json")
+    store.add_delete_marker("signers/0001.json")
+
+
+def _neighbours(store: MemoryStore) -> None:
+    store.overwrite("archive.json.old", b"a copy that somebody made")
+    store.overwrite("cohorts/orders-2029-03.json~", b"{}")
+
+
+@pytest.mark.parametrize("meddle", [_overwritten, _hidden, _neighbours])
+def test_what_others_put_above_or_beside_the_first_documents_does_not_matter(
+    tmp_path: Path, meddle: Callable[[MemoryStore], None]
+) -> None:
+    desk = founded(tmp_path, [cards.order(1, at(4))])
+    assert isinstance(desk.store, MemoryStore)
+    meddle(desk.store)
+    desk.night()
+    assert len(desk.audit().orders) == 1
+    with pytest.raises(AlreadyInitialisedError):
+        desk.place.found(desk.store, desk.clock)
+
+
+def test_a_damaged_anchor_is_not_trusted(
+    place: Place, store: MemoryStore, clock: FrozenClock
+) -> None:
+    place.found(store, clock)
+    good = place.keys.anchor.read_bytes()
+    for bad in (b"", b"{}", b"[]", good[:-40], good.replace(b'"sig": "', b'"sig": "AAAA')):
+        place.keys.anchor.write_bytes(bad)
+        with pytest.raises(TamperedError):
+            place.open(store, clock)
+
+
+def test_a_signing_key_that_was_not_certified_seals_nothing(
+    place: Place, store: MemoryStore, clock: FrozenClock
+) -> None:
+    place.found(store, clock)
+    for version in list(store.list_versions("signers/")):
+        store.drop(version.key, version.version_id)
+    with pytest.raises(KeyUnavailableError, match="has not certified it"):
+        place.open(store, clock)
+
+
+def test_a_host_without_keys_may_look_and_not_seal(
+    place: Place, store: MemoryStore, clock: FrozenClock
+) -> None:
+    place.found(store, clock)
+    archive = open_archive(
+        anchor=place.keys.anchor.read_bytes(),
+        store=store,
+        clock=clock,
+        rules=RULES,
+        signer=None,
+        token_key=None,
+    )
+    assert archive.read_cohort("orders-2029-03").keys.keys() == {"base", "index", "reveal"}
+    with pytest.raises(KeyUnavailableError):
+        archive.cohort("orders-2030-01")
+
+
+def test_a_night_needs_no_private_half_of_any_root(tmp_path: Path) -> None:
+    desk = founded(tmp_path, [cards.order(1, at(4)), cards.order(2, at(4), paid="x")])
+    kept = {}
+    for name in ("root.key", "reveal-root.key", "identity.key"):
+        kept[name] = (tmp_path / name).read_bytes()
+        (tmp_path / name).unlink()
+    desk.night()
+    for name, content in kept.items():
+        (tmp_path / name).write_bytes(content)
+    assert (len(desk.audit().orders), len(desk.audit().rejects)) == (1, 1)
+
+
+# --- cohorts -------------------------------------------------------------------------------------
+
+
+def test_a_cohorts_keys_that_are_not_locked_get_nothing_sealed_to_them(tmp_path: Path) -> None:
+    desk = founded(tmp_path, [cards.order(1, at(4))])
+    assert isinstance(desk.store, MemoryStore)
+    key = "cohorts/orders-2029-03.json"
+    (version,) = desk.store.list_versions(key)
+    content = desk.store.get(key)
+    # What a server leaves that took the bytes and not the lock, in a night that said so.
+    desk.store.drop(key, version.version_id)
+    desk.store.overwrite(key, content)
+    assert desk.night().exit is Exit.ALARM
+    (version,) = desk.store.list_versions(key)
+    desk.store.drop(key, version.version_id)
+    desk.store.overwrite(key, content, retain_until=at(20))
+    assert desk.night().exit is Exit.ALARM
+    assert not desk.audit().manifests
+
+
+def test_a_cohort_of_another_month_or_archive_is_refused(tmp_path: Path) -> None:
+    desk = founded(tmp_path, [cards.order(1, at(4))])
+    assert isinstance(desk.store, MemoryStore)
+    march, april = "cohorts/orders-2029-03.json", "cohorts/orders-2029-04.json"
+    other = desk.store.get(april)
+    (version,) = desk.store.list_versions(march)
+    desk.store.drop(march, version.version_id)
+    desk.store.overwrite(march, other, retain_until=at(1, month=4).replace(year=2030))
+    assert desk.night().exit is Exit.ALARM
