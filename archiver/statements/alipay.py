@@ -17,6 +17,7 @@ from archiver.statements.text import cleaned, parse_amount, parse_number, parse_
 _TOTAL: Final = re.compile(
     r"#+\s*(交易|退款|收入|支出)合计[:：]\s*(\d+)\s*笔(?:[^0-9-]*?共\s*(-?[\d,.]*\d)\s*元)?"
 )
+_TIME: Final = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2} \d{1,2}:\d{2}")
 _NOTHING: Final = Decimal("0.00")
 
 
@@ -67,16 +68,22 @@ class _AlipayTable:
         return self._totals.check(remark)
 
     def _aligned(self, cells: Sequence[str]) -> Sequence[str]:
-        """Return the cells, commas inside the free text put back."""
-        extra = len(cells) - self._width
-        while extra > 0 and not cells[-1].strip():
-            cells, extra = cells[:-1], extra - 1  # lines may end with commas
-        if extra > 0:
-            place = self._places[self.free_text]
-            joined = ",".join(cells[place : place + extra + 1])
-            return [*cells[:place], joined, *cells[place + extra + 1 :]]
-        if extra < 0:
+        """Return the cells, commas inside the product's name put back.
+
+        A time follows the name, so the name ends where one is found.
+        """
+        if len(cells) == self._width:
+            return cells
+        place = self._places[self.free_text]
+        end = next(
+            (n for n in range(place + 1, len(cells)) if _TIME.match(cleaned(cells[n]))), None
+        )
+        if end is not None:
+            cells = [*cells[:place], ",".join(cells[place:end]), *cells[end:]]
+        if len(cells) < self._width:
             raise BrokenLineError("it has fewer cells than the header")
+        if any(cell.strip() for cell in cells[self._width :]):
+            raise BrokenLineError("it has more cells than the header")
         return cells
 
     def _cell(self, cells: Sequence[str], name: str) -> str:

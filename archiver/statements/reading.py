@@ -214,7 +214,13 @@ class StatementReader:
             self.broken.append(BrokenLine(line=number, reason=reason))
 
     def _cells(self, line: str) -> Sequence[str]:
-        return split_line(line, self.mapping.delimiter if self.mapping else ",")
+        try:
+            return split_line(line, self.mapping.delimiter if self.mapping else ",")
+        except csv.Error:
+            if self.mapping is not None:
+                raise
+            # A quote in a product's name: providers do not double it, nor break lines.
+            return line.split(",")
 
     def _splits(self, line: str) -> bool:
         try:

@@ -1,0 +1,1 @@
+"""Payment providers' statements, written by hand in each of their forms."""
