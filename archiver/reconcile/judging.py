@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby, islice
-from typing import Any, Final, cast
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -438,8 +438,9 @@ class Judge:
         return done
 
     def _number(self, query: str, **parameters: object) -> int:
-        row = self._execute(query, **parameters).fetchone()
-        return int(cast("tuple[Any, ...]", row)[0])
+        # All rows, though there is one: a result that is not read to its end blocks the next.
+        ((number,),) = self._execute(query, **parameters).fetchall()
+        return int(number)
 
 
 def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

@@ -1,0 +1,1 @@
+"""Statements against archives that were really sealed."""
