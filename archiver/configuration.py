@@ -136,6 +136,13 @@ class StateSection(Section):
     url: str = "sqlite:///state.db"
 
 
+class ReconcileSection(Section):
+    """`[reconcile]`."""
+
+    accounts: tuple[str, ...] = ()
+    """The shop's accounts at its payment providers; a statement of any other is refused."""
+
+
 class Configuration(Section):
     """The whole file."""
 
@@ -147,6 +154,7 @@ class Configuration(Section):
     source: tuple[SourceSection, ...] = ()
     index: IndexSection = IndexSection()
     state: StateSection = StateSection()
+    reconcile: ReconcileSection = ReconcileSection()
 
     @field_validator("source")
     @classmethod
