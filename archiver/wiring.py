@@ -31,6 +31,7 @@ from archiver.errors import (
     NotInitialisedError,
 )
 from archiver.initialise import Identity, KeyPlaces, initialise
+from archiver.keyring import KeyPair
 from archiver.known import KnownOrders
 from archiver.nightly import Night
 from archiver.ports import Clock, ObjectStore, Progress
@@ -169,6 +170,20 @@ class Installation:
             rules=self.rules,
             signer=signer,
             token_key=token_key,
+        )
+
+    def base_root(self, archive: Archive) -> KeyPair:
+        """Open the private half of the base root: a compliance officer's host has it.
+
+        Raises:
+            KeyUnavailableError: It is not here, or is another archive's.
+        """
+        return roots.open_root(
+            self.places.roots["base"],
+            archive.document.roots["base"],
+            archive.id,
+            "base",
+            environment=self.environment,
         )
 
     def catalog(self, archive: Archive) -> Catalog:
