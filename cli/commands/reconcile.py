@@ -36,15 +36,14 @@ EXITS = {"match": Exit.DONE, "pending": Exit.TRY_LATER, "differences": Exit.ALAR
         "the shop does not know. The result is signed and stored; it names no payment. Needs the "
         "base root and the signing key. Differences end it with 20, days that are not sealed yet "
         "with 10, an unusable statement with 2.\n\n"
-        "将支付宝、微信支付账单(或按映射读取的任意 CSV)与已封存订单核对:有支付无订单、有订单无支付、金额不符、"
-        "商店未记录的退款。结果签名后存入存储,不含支付单号。需要根密钥与签名密钥。"
-        "有差异时退出码为 20,有未封存日期时为 10,账单无法使用时为 2。"
+        "将支付宝、微信支付账单（或按映射读取的任意 CSV）与已封存订单核对：有支付无订单、"
+        "有订单无支付、金额不符、商店未记录的退款。结果签名后存入存储，不含支付单号。"
+        "需要根密钥与签名密钥。有差异时退出码为 20，有未封存日期时为 10，账单无法使用时为 2。"
     ),
     examples=(
         "archiver reconcile --statement 20260304_账务明细.csv",
         "archiver reconcile --statement bill.csv --output differences.csv   # with numbers 含单号",
-        "archiver reconcile --statement bank.csv --mapping bank.toml --from 2026-03-01 "
-        "--to 2026-03-31",
+        "archiver reconcile --statement bank.csv --mapping bank.toml --from 2026-03-01",
         "archiver reconcile --statement bill.csv --account 1900000109 --json",
     ),
 )
@@ -63,14 +62,14 @@ EXITS = {"match": Exit.DONE, "pending": Exit.TRY_LATER, "differences": Exit.ALAR
     "first",
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="DATE",
-    help="First day; default: the bill's. 起始日,默认取自账单。",
+    help="First day; default: the bill's. 起始日，默认取自账单。",
 )
 @click.option(
     "--to",
     "last",
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="DATE",
-    help="Last day; default: the bill's. 截止日,默认取自账单。",
+    help="Last day; default: the bill's. 截止日，默认取自账单。",
 )
 @click.option(
     "--mapping",
@@ -84,7 +83,7 @@ EXITS = {"match": Exit.DONE, "pending": Exit.TRY_LATER, "differences": Exit.ALAR
     multiple=True,
     metavar="NUMBER",
     help="The account that the bill must be of; default: [reconcile] accounts. "
-    "账单应属的账户,默认取自 [reconcile] accounts。",
+    "账单应属的账户，默认取自 [reconcile] accounts。",
 )
 @click.option(
     "--method",
@@ -92,14 +91,14 @@ EXITS = {"match": Exit.DONE, "pending": Exit.TRY_LATER, "differences": Exit.ALAR
     multiple=True,
     metavar="NAME",
     help="Payment methods, as sealed, that the bill covers; default: by its provider. "
-    "账单涵盖的支付方式(按封存名称),默认按渠道判断。",
+    "账单涵盖的支付方式（按封存名称），默认按渠道判断。",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Write all differences with their numbers as CSV, for you alone. "
-    "将全部差异(含单号)写入 CSV,仅本人可读。",
+    "将全部差异（含单号）写入 CSV，仅本人可读。",
 )
 def reconcile(
     call: Call,
