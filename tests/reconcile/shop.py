@@ -9,6 +9,7 @@ from typing import Any, Final
 from archiver import roots
 from archiver.archive import Archive
 from archiver.catalog import Catalog
+from archiver.keyring import KeyPair
 from archiver.mapping import OrderMapping, parse_mapping
 from archiver.reconcile import Comparison, Found, Kinds, Request, compare
 from archiver.statements import parse_statement_mapping
@@ -109,7 +110,7 @@ class Books:
         """The shop's orders."""
         return self.desk.rows
 
-    def open(self) -> tuple[Archive, Catalog, roots.KeyPair]:
+    def open(self) -> tuple[Archive, Catalog, KeyPair]:
         """Open the archive as a compliance officer does."""
         archive = self.desk.open()
         catalog = Catalog(archive, self.folder / "index" / "manifests")

@@ -13,13 +13,14 @@ import pytest
 
 from archiver.errors import RequestError, StatementAccountError, StatementError
 from archiver.reconcile import Kinds
+from tests import desk
 from tests.desk import at, march
 from tests.reconcile import shop
 from tests.reconcile.shop import Books, found, kinds, open_shop, order, payment
 from tests.statements import bills
 from tests.statements.bills import MERCHANT, PID
 
-MARCH_3_TO_4 = {"days": ("2026-03-03", "2026-03-05")}
+MARCH_3_TO_4 = ("2026-03-03", "2026-03-05")
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_a_statement_that_agrees_matches(
     books: Books, rows: list[dict[str, Any]], form: Callable[..., str], encoding: str
 ) -> None:
     payments = paid(rows)
-    result = books.compare(books.file(form(payments, **MARCH_3_TO_4), encoding))
+    result = books.compare(books.file(form(payments, days=MARCH_3_TO_4), encoding))
     assert result.verdict == "match"
     assert result.totals == []
     assert (result.payments, result.statement.rows) == (20, 20)
@@ -63,7 +64,7 @@ def test_a_statement_that_agrees_matches(
 
 def test_a_payment_without_an_order_is_a_loss(books: Books, rows: list[dict[str, Any]]) -> None:
     lost = bills.Paid(number=bills.alipay_no(999), order="ORD-999", amount="648.00", at=at(3, 9))
-    result = books.compare(bills.alipay_business([*paid(rows), lost], **MARCH_3_TO_4))
+    result = books.compare(bills.alipay_business([*paid(rows), lost], days=MARCH_3_TO_4))
     assert result.verdict == "differences"
     (one,) = found(result)
     assert (one.kind, one.day) == (Kinds.PAYMENT_WITHOUT_ORDER, march(3))
@@ -74,7 +75,7 @@ def test_a_payment_without_an_order_is_a_loss(books: Books, rows: list[dict[str,
 
 
 def test_an_order_without_a_payment_was_made_up(books: Books, rows: list[dict[str, Any]]) -> None:
-    result = books.compare(bills.alipay_business(paid(rows)[1:], **MARCH_3_TO_4))
+    result = books.compare(bills.alipay_business(paid(rows)[1:], days=MARCH_3_TO_4))
     (one,) = found(result)
     assert (one.kind, one.order_id) == (Kinds.ORDER_WITHOUT_PAYMENT, "ORD-2")
     assert (one.archive_amount, one.statement_amount) == (Decimal("12.50"), None)
@@ -83,7 +84,7 @@ def test_an_order_without_a_payment_was_made_up(books: Books, rows: list[dict[st
 def test_amounts_that_differ_are_named(books: Books, rows: list[dict[str, Any]]) -> None:
     payments = paid(rows)
     payments[3] = replace(payments[3], amount="99.99")
-    (one,) = found(books.compare(bills.alipay_business(payments, **MARCH_3_TO_4)))
+    (one,) = found(books.compare(bills.alipay_business(payments, days=MARCH_3_TO_4)))
     assert (one.kind, one.order_id) == (Kinds.AMOUNT_DIFFERS, "ORD-5")
     assert (one.statement_amount, one.archive_amount) == (Decimal("99.99"), Decimal("15.50"))
 
@@ -153,13 +154,13 @@ def test_only_the_latest_revision_counts(books: Books, rows: list[dict[str, Any]
     payments = paid(rows)
     books.desk.change(5, paid="99.99", touched_at=at(6, 10))
     books.desk.night_of(6)
-    (one,) = found(books.compare(bills.alipay_business(payments, **MARCH_3_TO_4)))
+    (one,) = found(books.compare(bills.alipay_business(payments, days=MARCH_3_TO_4)))
     assert (one.kind, one.archive_amount) == (Kinds.AMOUNT_DIFFERS, Decimal("99.99"))
     # Weeks later the shop mends it: a further revision, far behind the period.
     books.desk.clock.instant = at(20, 3)
     books.desk.change(5, paid="15.50", touched_at=at(19, 10))
     books.desk.night()
-    assert books.compare(bills.alipay_business(payments, **MARCH_3_TO_4)).verdict == "match"
+    assert books.compare(bills.alipay_business(payments, days=MARCH_3_TO_4)).verdict == "match"
 
 
 def test_an_order_that_came_weeks_late_is_found(tmp_path: Path) -> None:
@@ -198,7 +199,7 @@ def test_refunds_are_known_by_number_amount_or_outcome(tmp_path: Path) -> None:
             {"order_id": 3, "amount": "1.00", "number": "R-3"},
         ]
     }
-    desk_ = shop.desk.founded(tmp_path, rows, mapping=shop.MAPPING, now=at(6, 3), exact=False)
+    desk_ = desk.founded(tmp_path, rows, mapping=shop.MAPPING, now=at(6, 3), exact=False)
     desk_.source.children = children
     desk_.night()
     books = Books(desk_, tmp_path)
@@ -224,11 +225,11 @@ def test_refunds_are_known_by_number_amount_or_outcome(tmp_path: Path) -> None:
 def test_repeated_rows_count_once_and_differing_ones_are_named(
     books: Books, rows: list[dict[str, Any]]
 ) -> None:
-    text = bills.alipay_business(paid(rows), **MARCH_3_TO_4)
+    text = bills.alipay_business(paid(rows), days=MARCH_3_TO_4)
     result = books.compare(text + text)
     assert (result.verdict, result.duplicates, result.payments) == ("match", 20, 20)
     assert result.statement.rows == 40
-    other = bills.alipay_business([replace(paid(rows)[0], amount="5.00")], **MARCH_3_TO_4)
+    other = bills.alipay_business([replace(paid(rows)[0], amount="5.00")], days=MARCH_3_TO_4)
     result = books.compare(text + other)
     assert kinds(result) == {Kinds.DUPLICATE_DIFFERS: 1}
 
@@ -255,7 +256,7 @@ def test_two_payments_of_one_order_are_compared_together(tmp_path: Path) -> None
 
 
 def test_the_account_must_be_the_shops(books: Books, rows: list[dict[str, Any]]) -> None:
-    text = bills.alipay_business(paid(rows), **MARCH_3_TO_4)
+    text = bills.alipay_business(paid(rows), days=MARCH_3_TO_4)
     assert not books.compare(text).statement.account_checked
     result = books.compare(text, accounts=[PID, MERCHANT])
     assert result.statement.account_checked
@@ -276,7 +277,7 @@ def test_the_account_must_be_the_shops(books: Books, rows: list[dict[str, Any]])
 
 
 def test_days_can_be_chosen_within_the_statement(books: Books, rows: list[dict[str, Any]]) -> None:
-    text = bills.alipay_business(paid(rows), **MARCH_3_TO_4)
+    text = bills.alipay_business(paid(rows), days=MARCH_3_TO_4)
     result = books.compare(text, first=march(4), last=march(4))
     assert (result.verdict, result.payments, result.statement.outside) == ("match", 10, 10)
     with pytest.raises(RequestError, match="covers"):
@@ -312,7 +313,7 @@ def test_what_is_no_statement_is_refused(books: Books, content: bytes, message: 
 
 
 def test_broken_lines_refuse_the_whole_statement(books: Books, rows: list[dict[str, Any]]) -> None:
-    text = bills.alipay_business(paid(rows), **MARCH_3_TO_4)
+    text = bills.alipay_business(paid(rows), days=MARCH_3_TO_4)
     broken = text.replace(",12.50,12.50,", ",12.x0,12.50,").replace(",13.50,13.50,", ",,x,")
     with pytest.raises(StatementError, match=r"line 6: .*; line 7: ") as raised:
         books.compare(broken)
@@ -324,7 +325,7 @@ def test_broken_lines_refuse_the_whole_statement(books: Books, rows: list[dict[s
 
 
 def test_sources_are_chosen_by_name(books: Books, rows: list[dict[str, Any]]) -> None:
-    text = bills.alipay_business(paid(rows), **MARCH_3_TO_4)
+    text = bills.alipay_business(paid(rows), days=MARCH_3_TO_4)
     assert books.compare(text, sources=["main"]).sources == ["main"]
     with pytest.raises(RequestError, match="there are main"):
         books.compare(text, sources=["other"])
