@@ -17,6 +17,9 @@ from archiver.sources.dialects import MySql, Postgres, Sqlite
 from archiver.sources.failures import ReadError
 
 _MYSQL_SESSION: Final = ("SET time_zone = '+00:00'", "SET SESSION TRANSACTION READ ONLY")
+_NO_SOCKET: Final = "prefer_socket=false"
+"""At a loopback address the driver asks the server for its Unix socket and goes on there: behind
+a tunnel that path is another server's, or another user's rights."""
 _POSTGRES_SESSION: Final = (
     "SET TIME ZONE 'UTC'",
     "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
@@ -216,7 +219,8 @@ def open_engine(url: str, password: str | None) -> Engine:
     login = f"{user}:{quote(password, safe='')}" if password else user
     place = parts.netloc.rpartition("@")[2]
     if parts.scheme in ("mysql", "mariadb"):
-        full = urlunsplit(("mysql", f"{login}@{place}", parts.path, parts.query, ""))
+        options = "&".join(filter(None, (parts.query, _NO_SOCKET)))
+        full = urlunsplit(("mysql", f"{login}@{place}", parts.path, options, ""))
         return MySqlServer(full)
     if parts.scheme in ("postgresql", "postgres"):
         full = urlunsplit(("postgresql", f"{login}@{place}", parts.path, parts.query, ""))
