@@ -15,7 +15,15 @@ from archiver.catalog import Catalog
 from archiver.errors import RequestError
 from archiver.keyring import KeyPair
 from archiver.ports import Progress
-from archiver.reconcile.judging import Coverage, DayLine, Found, FoundTotal, Judge
+from archiver.reconcile.judging import (
+    MEMORY_LIMIT,
+    Coverage,
+    DayLine,
+    Found,
+    FoundTotal,
+    Judge,
+    TooLargeError,
+)
 from archiver.reconcile.opening import Request, Statement, open_statement
 from archiver.reconcile.sealed import SealedOrders, plan_reading
 from archiver.statements import Kind
@@ -76,7 +84,7 @@ def compare(
     Raises:
         StatementError: The file is no statement that we know, is damaged or cut off.
         StatementAccountError: It is of another account.
-        RequestError: The file cannot be opened, or its days are not the archive's.
+        RequestError: The file cannot be opened or is too large, or its days are not the archive's.
         TamperedError: What is stored is not what was signed.
         KeyUnavailableError: The root does not open it.
     """
@@ -114,6 +122,12 @@ def compare(
             totals=judge.totals(),
             judge=judge,
         )
+    except TooLargeError:
+        judge.close()
+        raise RequestError(
+            detail=f"the statement needs more than {MEMORY_LIMIT} of memory; compare fewer days at "
+            "once, with --from and --to"
+        ) from None
     except BaseException:
         judge.close()
         raise

@@ -21,7 +21,8 @@ from archiver.reconcile.refunds import AfterSale, Refund, unknown_refunds
 from archiver.statements import Entry, Kind
 
 MEMORY_LIMIT: Final = "2GB"
-"""A statement of ten million rows needs about that; DuckDB refuses more instead of swapping."""
+"""About two million rows of a statement. DuckDB refuses more instead of writing plain text to
+a temporary file."""
 THREADS: Final = 2
 CHUNK: Final = 50_000
 EDGE: Final = timedelta(minutes=10)
@@ -267,8 +268,15 @@ class Coverage:
         return bool(self.methods) or self.channel in CHANNEL_WORDS
 
 
+class TooLargeError(Exception):
+    """The statement does not fit into `MEMORY_LIMIT`."""
+
+
 class Judge:
-    """One comparison: entries first, then orders from the newest to the oldest, then judgement."""
+    """One comparison: entries first, then orders from the newest to the oldest, then judgement.
+
+    Any call may raise `TooLargeError`.
+    """
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
@@ -301,7 +309,7 @@ class Judge:
             columns["kind"] = [entry.kind.value for entry in chunk]
             columns["day"] = [entry.at.astimezone(self._zone).date() for entry in chunk]
             self._given("given", pa.table(columns, schema=_SCHEMA), "INSERT INTO rows FROM given")
-        self._db.execute(_SETTLED)
+        self._execute(_SETTLED)
 
     def count(self, kind: Kind) -> int:
         """Return how many different entries of a kind there are."""
@@ -332,7 +340,7 @@ class Judge:
                     words=words,
                     form=form,
                 )
-            self._db.execute(_REFUNDED)
+            self._execute(_REFUNDED)
         finally:
             self._db.unregister("sealed")
 
@@ -425,7 +433,7 @@ class Judge:
     def _given(self, name: str, table: pa.Table, statement: str) -> None:
         self._db.register(name, table)
         try:
-            self._db.execute(statement)
+            self._run(statement)
         finally:
             self._db.unregister(name)
 
@@ -434,8 +442,16 @@ class Judge:
         done = self._db
         for statement in duckdb.extract_statements(script):
             own = {n: parameters[n] for n in statement.named_parameters}
-            done = self._db.execute(statement, own)
+            done = self._run(statement, own)
         return done
+
+    def _run(
+        self, statement: str | duckdb.Statement, parameters: dict[str, object] | None = None
+    ) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._db.execute(statement, parameters or {})
+        except duckdb.OutOfMemoryException:
+            raise TooLargeError from None
 
     def _number(self, query: str, **parameters: object) -> int:
         # All rows, though there is one: a result that is not read to its end blocks the next.

@@ -150,7 +150,7 @@ def reconcile(
 
     return Report(
         exit=EXITS[comparison.verdict],
-        alarms=list(_alarms(call, comparison, statement, output)),
+        alarms=list(_alarms(call, comparison, output)),
         fields={
             **document.model_dump(mode="json", exclude={"format", "kind", "archive"}),
             "differences": [_fields(one) for one in listed],
@@ -192,11 +192,21 @@ def _fields(one: "Found") -> dict[str, Any]:
     }
 
 
-def _alarms(
-    call: Call, comparison: "Comparison", statement: Path, output: Path | None
-) -> "Iterator[Alarm]":
-    again = f"archiver reconcile --statement {shlex.quote(str(statement))}"
-    listing = "" if output else call.next(f"{again} --output differences.csv")
+def _again() -> str:
+    """Return this command with all that was asked for, and a file for the numbers."""
+    context = click.get_current_context()
+    words = ["archiver", "reconcile"]
+    for option in context.command.params:
+        value = context.params.get(option.name or "")
+        for one in value if isinstance(value, tuple) else (value,):
+            if one is not None and option.expose_value:
+                text = f"{one:%Y-%m-%d}" if isinstance(one, datetime) else str(one)
+                words += [option.opts[0], shlex.quote(text)]
+    return " ".join([*words, "--output", "differences.csv"])
+
+
+def _alarms(call: Call, comparison: "Comparison", output: Path | None) -> "Iterator[Alarm]":
+    listing = "" if output else call.next(_again())
     for total in comparison.totals:
         message = call.words(
             {

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from archiver.errors import RequestError, StatementAccountError, StatementError
-from archiver.reconcile import Kinds
+from archiver.reconcile import Kinds, judging
 from tests import desk
 from tests.desk import at, march
 from tests.reconcile import shop
@@ -329,6 +329,17 @@ def test_sources_are_chosen_by_name(books: Books, rows: list[dict[str, Any]]) ->
     assert books.compare(text, sources=["main"]).sources == ["main"]
     with pytest.raises(RequestError, match="there are main"):
         books.compare(text, sources=["other"])
+
+
+def test_a_statement_that_does_not_fit_into_memory_says_so(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "MEMORY_LIMIT", "4MB")
+    many = [
+        bills.Paid(number=bills.alipay_no(n), order=f"X-{n}", at=at(4, 1)) for n in range(60_000)
+    ]
+    with pytest.raises(RequestError, match="fewer days"):
+        books.compare(bills.alipay_business(many))
 
 
 def test_the_smallest_difference_among_many_rows_is_found_in_seconds(tmp_path: Path) -> None:
