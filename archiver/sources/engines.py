@@ -219,7 +219,8 @@ def open_engine(url: str, password: str | None) -> Engine:
     login = f"{user}:{quote(password, safe='')}" if password else user
     place = parts.netloc.rpartition("@")[2]
     if parts.scheme in ("mysql", "mariadb"):
-        options = "&".join(filter(None, (parts.query, _NO_SOCKET)))
+        told = "" if "prefer_socket=" in parts.query else _NO_SOCKET
+        options = "&".join(filter(None, (parts.query, told)))
         full = urlunsplit(("mysql", f"{login}@{place}", parts.path, options, ""))
         return MySqlServer(full)
     if parts.scheme in ("postgresql", "postgres"):

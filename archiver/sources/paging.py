@@ -73,7 +73,9 @@ class Pager:
 
     def _newest(self) -> Iterator[Page]:
         table, _ = self._read(self._wanted, self._plan.limit)
-        table = table.take(list(range(table.num_rows))[::-1])
+        if not table.num_rows:
+            return
+        table = table.take(pa.array(np.arange(table.num_rows)[::-1]))
         for part in self._lean(table):
             keys = part[self._plan.key].to_pylist()
             yield self._with_others(part, self._among(keys))

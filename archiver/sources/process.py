@@ -20,6 +20,8 @@ from archiver.sources.failures import Failure
 from archiver.sources.plan import REQUEST, Request
 
 _PIPE_BYTES: Final = 1 << 20
+_LAST_WORDS: Final = 5.0
+"""Seconds."""
 _F_SETPIPE_SZ: Final = 1031
 """Linux; a page then crosses the pipe in a few large steps."""
 
@@ -38,6 +40,7 @@ class ReaderProcess:
     def __init__(self, request: Request, timeout: timedelta) -> None:
         self._timeout = timeout
         self._timed_out = False
+        self._ended = False
         self._complaint: Failure | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-m", "archiver.sources.reader"],
@@ -75,6 +78,7 @@ class ReaderProcess:
             finally:
                 limit.cancel()
             if "end" in message:
+                self._ended = True
                 return
             yield message, tables
 
@@ -89,6 +93,7 @@ class ReaderProcess:
         except (ValueError, OSError, pa.ArrowException):
             raise BrokenReadError(self._why_it_died()) from None
         if error := message.get("error"):
+            self._ended = True
             raise BrokenReadError(Failure(kind=error["kind"], detail=error["detail"]))
         return message, tables
 
@@ -118,7 +123,10 @@ class ReaderProcess:
                     self._process.kill()
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process, whatever it is doing; one that has told all may end by itself."""
+        if self._ended:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LAST_WORDS)
         self._process.kill()
         self._process.wait()
         self._listener.join(10)

@@ -49,9 +49,7 @@ def main() -> None:
     # A Rust panic arrives as a BaseException.
     except BaseException as error:  # noqa: BLE001
         _line(out, {"error": _told(error)})
-    out.flush()
-    # Without waiting for the thread that listens to the parent, or for drivers' threads.
-    os._exit(0)
+    out.close()
 
 
 def _return_memory() -> None:
@@ -68,7 +66,9 @@ def _return_memory() -> None:
 
 
 def _die_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Not by way of `sys.stdin`, whose lock would be held when this process ends by itself.
+    while os.read(0, 1024):
+        pass
     os._exit(1)
 
 
@@ -107,7 +107,8 @@ def _told(error: BaseException) -> dict[str, str]:
         failure: Failure = error.failure
     else:
         failure = failures.explain(str(error))
-    return {"kind": failure.kind, "detail": failure.detail}
+    kind = f" ({type(error).__name__})" if failure.kind == "bug" else ""
+    return {"kind": failure.kind, "detail": failure.detail + kind}
 
 
 if __name__ == "__main__":

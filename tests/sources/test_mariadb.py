@@ -261,17 +261,6 @@ def test_a_text_key_pages_in_the_databases_own_order(shop_database: ShopDatabase
     assert sorted(read) == sorted(number.encode() for number in wanted)
 
 
-def test_a_server_that_dies_half_way_is_told_as_such(shop_database: ShopDatabase) -> None:
-    fill(shop_database, orders=500)
-    pages = dujiaoka(shop_database, page_rows=20).pages(EVER)
-    next(pages)
-    execute(shop_database, "RENAME TABLE orders TO elsewhere")
-
-    # The table vanishes: as near as a shared server comes to dying.
-    with pytest.raises(SourceAccessError, match="no table"):
-        list(pages)
-
-
 def test_a_slow_server_is_given_up(shop_database: ShopDatabase) -> None:
     fill(shop_database, orders=5)
     mapping = load_mapping("dujiaoka")

@@ -71,8 +71,7 @@ class Cable:
 def test_a_connection_cut_within_a_page_is_told_as_unavailable(shop_database: ShopDatabase) -> None:
     fill(shop_database, 12_000)  # more than a pipe holds
     cable = Cable(shop_database.host, shop_database.port)
-    # The driver changes over to the server's own local socket unless it is told not to.
-    url = f"mysql://reader@127.0.0.1:{cable.port}/{shop_database.name}?prefer_socket=false"
+    url = f"mysql://{shop_database.reader}@127.0.0.1:{cable.port}/{shop_database.name}"
     source = DatabaseSource(
         "main", url, shop_database.reader_password, load_mapping("dujiaoka"), page_rows=500
     )
