@@ -64,6 +64,10 @@ class Rules:
         """How long documents without personal data are kept."""
         return Rule(years=self.retention.years + EVIDENCE_YEARS, margin=self.retention.margin)
 
+    def last_closed_day(self, now: datetime) -> date:
+        """Return the last day whose end lies at least the grace period back."""
+        return (now - self.grace).astimezone(self.zone).date() - timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightKeys:
@@ -87,6 +91,7 @@ class Archive:
     """None where this host may look but not seal."""
     signers: Mapping[int, bytes]
     """Public keys of certified signers by number."""
+    _cohorts: dict[str, documents.Cohort] = field(default_factory=dict, repr=False)
 
     @property
     def id(self) -> str:
@@ -136,8 +141,14 @@ class Archive:
         """Return a cohort's document, creating it if it does not exist yet.
 
         The private halves of a new cohort exist in this call only, before they are sealed to
-        the roots. Of two runs that create it at once, both use the one that was stored.
+        the roots. Of two runs that create it at once, both use the one that was stored. An
+        opened archive looks at each cohort's lock once.
         """
+        if cohort not in self._cohorts:
+            self._cohorts[cohort] = self._found_or_made(cohort)
+        return self._cohorts[cohort]
+
+    def _found_or_made(self, cohort: str) -> documents.Cohort:
         key = layout.cohort_key(cohort)
         try:
             return self._locked_cohort(cohort)

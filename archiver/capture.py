@@ -32,7 +32,7 @@ from archiver.batch import (
 )
 from archiver.known import KnownOrders
 from archiver.mapping import MapContext, MappedPage, OrderMapping, apply
-from archiver.ports import RawPage, Source, Window
+from archiver.ports import Progress, RawPage, Source, Window
 from archiver.recognition import Recogniser, instants, known_rows, microseconds
 from archiver.repeats import SeenIds
 from archiver.tokens import Bytes2D
@@ -81,6 +81,8 @@ class Span:
     """What ended or changed in it is read: the days themselves, and perhaps a look-back."""
     earliest: date
     """Orders that ended before are not this archive's."""
+    expected: int | None = None
+    """About how many rows the days have, where somebody counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,7 @@ class Capture:
     mapped: MappedSource
     known: KnownOrders
     span: Span
+    progress: Progress
     apart: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     """Token heads of order ids that an earlier pass met twice, sorted."""
     days: dict[date, DayCount] = field(init=False)
@@ -166,6 +169,7 @@ class Capture:
             RepeatedIdsError: See there. What was yielded must not be named by a manifest.
         """
         for page in self.mapped.source.pages(self.span.window, self.span.window):
+            self.progress.advance(len(page.rows))
             mapped = self._map(page)
             self._take_rejects(mapped.rejects, mapped.reject_content)
             self._take_orders(page, mapped)

@@ -98,7 +98,7 @@ class Night:
             RequestError: `as_of` is not closed yet.
             TamperedError: The store's manifests do not hold.
         """
-        last = self.last_closed_day()
+        last = self.archive.rules.last_closed_day(self.archive.clock.now())
         if as_of is not None and as_of > last:
             raise RequestError(detail=f"{as_of} is not closed yet; the last one is {last}")
         self.catalog.refresh()
@@ -115,11 +115,6 @@ class Night:
                     # would meet the same.
                     break
         return report
-
-    def last_closed_day(self) -> date:
-        """Return the last day whose end lies at least the grace period back."""
-        rules = self.archive.rules
-        return (self.archive.clock.now() - rules.grace).astimezone(rules.zone).date() - timedelta(1)
 
     # --- one source ----------------------------------------------------------------------------
 
@@ -160,15 +155,23 @@ class Night:
             if days is groups[-1]:
                 start = min(start, end - rules.lookback)
             yield Span(
-                days=days, window=Window(start=start, end=end), earliest=rules.since or date.min
+                days=days,
+                window=Window(start=start, end=end),
+                earliest=rules.since or date.min,
+                expected=sum(sizes.get(day, 0) for day in days) if sizes else None,
             )
 
     def _seal_span(self, source: MappedSource, span: Span) -> Iterator[DayReport]:
         """Seal the days of one pass, then write their manifests, oldest first."""
-        capture, sealed = self._captured(source, span)
-        for day in span.days:
-            of_day = [one for one in sealed if one.day == day]
-            yield self._finish(source, capture, day, of_day)
+        days = " … ".join(dict.fromkeys((str(span.days[0]), str(span.days[-1]))))
+        self.progress.start(f"{source.source.name} {days}", span.expected)
+        try:
+            capture, sealed = self._captured(source, span)
+            for day in span.days:
+                of_day = [one for one in sealed if one.day == day]
+                yield self._finish(source, capture, day, of_day)
+        finally:
+            self.progress.finish()
 
     def _captured(self, source: MappedSource, span: Span) -> tuple[Capture, list[sealing.Sealed]]:
         apart = np.zeros(0, np.uint64)
@@ -178,6 +181,7 @@ class Night:
                 mapped=source,
                 known=self.known,
                 span=span,
+                progress=self.progress,
                 apart=apart,
             )
             try:
@@ -196,7 +200,6 @@ class Night:
             for batch in batches:
                 self._admit(batch)
                 waiting.append(self.executor.submit(sealing.seal, self.archive, batch))
-                self.progress.advance(len(batch.rows))
                 del batch
                 while len(waiting) >= self.in_flight:
                     done.append(waiting.pop(0).result())

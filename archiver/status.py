@@ -56,7 +56,7 @@ def survey(catalog: Catalog, rules: Rules, now: datetime, sources: Sequence[str]
         now: Aware.
         sources: Names in the configuration, in its order.
     """
-    last = last_closed_day(rules, now)
+    last = rules.last_closed_day(now)
     days: dict[str, dict[date, SealedDay]] = {name: {} for name in sources}
     for entry in catalog.entries:
         manifest = entry.document
@@ -74,11 +74,6 @@ def survey(catalog: Catalog, rules: Rules, now: datetime, sources: Sequence[str]
         last_closed=last,
         last_manifest=catalog.entries[-1].document if catalog.entries else None,
     )
-
-
-def last_closed_day(rules: Rules, now: datetime) -> date:
-    """Return the last day whose end lies at least the grace period back."""
-    return (now - rules.grace).astimezone(rules.zone).date() - timedelta(days=1)
 
 
 def _with(day: SealedDay, manifest: Manifest) -> SealedDay:

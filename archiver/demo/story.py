@@ -19,7 +19,6 @@ from archiver.demo.shop import Change, Shop
 from archiver.errors import LockedError, RequestError
 from archiver.nightly import NightReport
 from archiver.ports import Progress
-from archiver.status import last_closed_day
 from archiver.wiring import Installation
 
 ORDERS: Final = 20_000
@@ -122,7 +121,7 @@ class Story:
         """
         self._prepare()
         installation = Installation.load(self.folder / CONFIGURATION)
-        last = last_closed_day(installation.rules, installation.clock.now())
+        last = installation.rules.last_closed_day(installation.clock.now())
         shop = Shop(self.folder / SHOP, last_day=last, days=DAYS)
         a_day = self.orders // DAYS
         before = last - timedelta(days=1)
