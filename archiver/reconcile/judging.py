@@ -96,7 +96,10 @@ CREATE OR REPLACE TEMP TABLE entries AS
         coalesce(epoch_us(p.callback_at), paid_us, completed_us) AS latest_us
     FROM (
         SELECT source, order_id, money.paid AS paid, money.currency AS currency,
-            epoch_us(created_at) AS created_us, epoch_us(paid_at) AS paid_us,
+            epoch_us(created_at) AS created_us,
+            -- A time that only stands for the payment's says nothing about when it was made.
+            CASE WHEN coalesce(paid_basis, 'recorded') IN ('recorded', 'paid')
+                THEN epoch_us(paid_at) END AS paid_us,
             epoch_us(completed_at) AS completed_us, greatest(len(payments), 1) AS many,
             unnest(CASE WHEN len(payments) > 0 THEN payments ELSE [NULL] END) AS p,
             generate_subscripts(CASE WHEN len(payments) > 0 THEN payments ELSE [NULL] END, 1)

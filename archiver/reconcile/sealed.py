@@ -26,6 +26,7 @@ LEAVES: Final = (
     "money.currency",
     "created_at",
     "paid_at",
+    "paid_basis",
     "completed_at",
     *(
         f"payments.list.element.{name}"

@@ -1,6 +1,7 @@
 """`archiver reconcile` as people and scripts meet it."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -140,6 +141,12 @@ def test_a_csv_is_compared_by_a_mapping(sealed: Terminal) -> None:
     ran = sealed.json("reconcile", "--statement", str(path), "--mapping", str(mapping))
     assert (ran.exit, ran.codes) == (20, ["payment-without-order"])
     assert json.dumps(ran.document["statement"]["format"]) == '"mapped"'
+    mapping.write_text(bills.MAPPING.replace('methods = ["转账"]', ""), "utf-8")
+    rows = [lost(), lost(), replace(lost(), number="F-1", state="手续费")]
+    path.write_text(bills.bank(rows), "utf-8")
+    shown = sealed.archiver("reconcile", "--statement", str(path), "--mapping", str(mapping)).out
+    for note in ("no totals", "--method", "1 repeated", "1 rows are neither"):
+        assert note in shown
     mapping.write_bytes(b"\xff")
     ran = sealed.json("reconcile", "--statement", str(path), "--mapping", str(mapping))
     assert ran.codes == ["configuration"]

@@ -9,10 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from archiver.errors import RequestError, StatementAccountError, StatementError
 from archiver.reconcile import Kinds, judging
+from archiver.reconcile.judging import Coverage
+from archiver.reconcile.sealed import SealedOrders
 from tests import desk
 from tests.desk import at, march
 from tests.reconcile import shop
@@ -143,6 +146,26 @@ def test_orders_over_an_edge_of_the_period_are_not_accused(
     assert books.compare(bills.alipay_business([])).verdict == "match"
 
 
+def test_a_time_that_only_stands_for_the_payments_accuses_nobody(tmp_path: Path) -> None:
+    books = open_shop(tmp_path, [order(1, at(4, 9), created_at=at(3, 20))])
+    archive, catalog, root = books.open()
+    sealed = SealedOrders(archive, root)
+    (orders,) = [one for entry in catalog.entries for one in sealed.read(entry.document)]
+    cover = Coverage(start=at(4, 0), end=at(5, 0), channel="alipay", methods=())
+    for basis, accused in (("updated", 0), ("recorded", 1)):
+        columns = {
+            "paid_at": pa.array([at(4, 8)], orders.schema.field("paid_at").type),
+            "paid_basis": pa.array([basis]),
+        }
+        for name, column in columns.items():
+            orders = orders.set_column(orders.schema.get_field_index(name), name, column)
+        judge = judging.Judge(desk.SHANGHAI)
+        judge.take_entries([])
+        judge.take_orders(orders, cover)
+        judge.judge([], "CNY")
+        assert len(list(judge.differences())) == accused
+
+
 def test_a_payment_before_midnight_may_belong_to_the_next_days_order(tmp_path: Path) -> None:
     row = order(1, at(5, 0.1))
     books = open_shop(tmp_path, [row])
@@ -222,6 +245,25 @@ def test_refunds_are_known_by_number_amount_or_outcome(tmp_path: Path) -> None:
     ]
 
 
+def test_a_refund_is_found_at_an_order_of_weeks_before(tmp_path: Path) -> None:
+    old, new = order(1, at(2), state="refunded"), order(2, at(20))
+    books = open_shop(tmp_path, [old, new], sealed=25)
+    back = payment(old).refunded("R-1", at=at(20, 10))
+    days = ("2026-03-20", "2026-03-21")
+    text = bills.alipay_business([payment(new), back], days=days)
+    assert books.compare(text).verdict == "match"
+    nobodys = replace(back, number=bills.alipay_no(5), order="ORD-5")
+    assert kinds(books.compare(bills.alipay_business([payment(new), nobodys], days=days))) == {
+        Kinds.REFUND_UNKNOWN: 1
+    }
+
+
+def test_nothing_is_compared_with_an_empty_archive(tmp_path: Path) -> None:
+    books = Books(desk.founded(tmp_path, mapping=shop.MAPPING), tmp_path)
+    with pytest.raises(RequestError, match="nothing is sealed yet"):
+        books.compare(bills.alipay_business([]))
+
+
 def test_repeated_rows_count_once_and_differing_ones_are_named(
     books: Books, rows: list[dict[str, Any]]
 ) -> None:
@@ -284,6 +326,9 @@ def test_days_can_be_chosen_within_the_statement(books: Books, rows: list[dict[s
         books.compare(text, first=march(2))
     with pytest.raises(RequestError, match="behind"):
         books.compare(text, first=march(4), last=march(3))
+    with pytest.raises(StatementError, match="--from and --to"):
+        books.compare(bills.wechat_trade([]))
+    assert books.compare(bills.wechat_trade([]), first=march(4), last=march(4)).payments == 0
     with pytest.raises(RequestError, match="archive begins on 2026-03-02"):
         books.compare(bills.alipay_business([], days=("2026-02-01", "2026-02-02")))
 

@@ -246,6 +246,41 @@ def test_unknown_words_are_reported_not_guessed() -> None:
         assert reader.broken_count == 1
 
 
+@pytest.mark.parametrize(
+    ("form", "old", "new"),
+    [
+        ("alipay-account", "3900000000000000\t", "\t"),
+        ("alipay-account", ",在线支付\t,\t", ""),
+        ("alipay-business", bills.alipay_no(1), ""),
+        ("alipay-business", "-0.06,0.00,", "-0.06,0.00,,x"),
+        ("wechat-trade", bills.wechat_no(1), ""),
+        ("wechat-trade", "`0.60%,", "`0.60%,`more,"),
+        ("wechat-trade", "`OTHERS,", ""),
+        ("wechat-funds", "`收入,", "`转移,"),
+        ("wechat-funds", "`1900000000000000", "`"),
+    ],
+)
+def test_rows_with_too_much_or_too_little_are_reported(form: str, old: str, new: str) -> None:
+    text = FORMS[form]([own(form)])
+    assert text.count(old) == 1
+    reader = bills.reader_of(form)
+    with suppress(UnusableError):
+        list(reader.entries(text.replace(old, new).splitlines()))
+    assert reader.broken_count == 1
+
+
+def test_totals_and_periods_that_cannot_be_read_refuse_the_statement() -> None:
+    with pytest.raises(UnusableError, match="cannot be read"):
+        read(bills.wechat_trade([WECHAT]).replace("`1.0,", "`one,"), "wechat-trade")
+    with pytest.raises(UnusableError, match="period"):
+        read(bills.alipay_business([ALIPAY]).replace("2026年03月04日", "2026年13月40日"))
+
+
+def test_an_outgoing_payment_of_alipay_is_a_refund() -> None:
+    text = bills.alipay_account([ALIPAY.refunded("R-1")]).replace("交易退款", "在线支付")
+    assert [one.kind for one in read(text, "alipay-account")[0]] == [Kind.REFUND]
+
+
 def test_at_most_a_hundred_broken_lines_are_kept() -> None:
     _, reader = read(bills.bank([replace(ALIPAY, state="红包")] * 300), "mapped")
     assert (len(reader.broken), reader.broken_count) == (100, 300)
