@@ -23,6 +23,8 @@ from schemas.orders import INSTANT, MONEY
 MAX_VALUE_BYTES: Final = 16 * 1024 * 1024
 """10 MB of text is an odd order and is sealed; more than this is none."""
 
+_OLDEST: Final = zones.micros(zones.EARLIEST)
+_NEWEST: Final = zones.micros(zones.LATEST)
 NO: Final = pa.scalar(value=False)
 _NUMBER: Final = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _TRUTH: Final = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
@@ -184,11 +186,11 @@ def instants(values: pa.Array, spec: Time, session_zone: str, sink: Sink) -> pa.
         values = _without(values, mask(zero))
     zone = session_zone if spec.zone == "session" else spec.zone
     parsed, bad = salvage(values, lambda part: _parse(part, zone), INSTANT)
-    absurd = pc.or_(
-        pc.less(parsed, pa.scalar(zones.EARLIEST, INSTANT)),
-        pc.greater_equal(parsed, pa.scalar(zones.LATEST, INSTANT)),
-    )
-    bad |= mask(absurd)
+    # As integers: an epoch may lie beyond what Python calls a year.
+    count = parsed.view(pa.int64())
+    ends = pc.min_max(count).as_py()
+    if ends["min"] is not None and not _OLDEST <= ends["min"] <= ends["max"] < _NEWEST:
+        bad |= mask(pc.or_(pc.less(count, _OLDEST), pc.greater_equal(count, _NEWEST)))
     if bad.any():
         sink.mark(bad, Reason.BAD_TIME, spec.column)
         parsed = _without(parsed, bad)

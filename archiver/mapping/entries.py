@@ -34,6 +34,8 @@ class Rows:
     """Columns whose faults are not the order's."""
     seen: dict[tuple[str, pa.DataType], pa.Array] = field(default_factory=dict)
     """Values that were asked for before: amounts and numbers stand in several places."""
+    found: dict[tuple[str, tuple[str, ...]], Mask] = field(default_factory=dict)
+    """Rows whose column is in a list: a list and its opposite stand in several places."""
 
     def part(self, positions: Positions, sink: Sink) -> "Rows":
         """Return some of the rows."""
@@ -97,8 +99,11 @@ def chosen(rows: Rows, conditions: tuple[When, ...]) -> Mask:
             there = mask(pc.greater(pc.binary_length(values), 0))
             result &= there if when.present else ~there
         else:
-            listed = pa.array(when.among or when.not_among, pa.string())
-            found = mask(pc.is_in(values, listed))
+            listed = when.among or when.not_among
+            key = (when.column, listed)
+            if key not in rows.found:
+                rows.found[key] = mask(pc.is_in(values, pa.array(listed, pa.string())))
+            found = rows.found[key]
             result &= found if when.among else ~found
     return result
 

@@ -81,6 +81,8 @@ def test_an_empty_page_gives_empty_tables() -> None:
         ({"created": "yesterday"}, ("bad-time", "created")),
         ({"created": "1989-12-31 23:59:59"}, ("bad-time", "created")),
         ({"paid": "99999999999999999999"}, ("bad-time", "paid")),
+        ({"paid": "999999999999"}, ("bad-time", "paid")),  # the year 33658
+        ({"paid": "-1"}, ("bad-time", "paid")),
         ({"delivered": "2200-01-02 00:00:00"}, ("bad-time", "delivered")),
         ({"delivered": None, "paid": "0", "updated": None}, ("missing-end-time", "updated")),
         ({"delivered": "2026-11-24 00:00:00"}, ("future-time", "updated")),
