@@ -65,6 +65,7 @@ class Pager:
                 low = high
             if complete and table.num_rows < wanted:
                 return
+            self._require_single(after)
             if left is not None:
                 left -= table.num_rows
             width = max(1, table.nbytes // table.num_rows)
@@ -114,6 +115,12 @@ class Pager:
             raise ReadError("mapping", f"the key {self._plan.key} is not unique and ascending")
         last: bytes = keys[-1].as_py()
         return last
+
+    def _require_single(self, key: bytes) -> None:
+        """Refuse a key that repeats across the border of two pages: the next would skip rows."""
+        table, _ = self._read(f"{self._among([key])} AND {self._wanted}", 2)
+        if table.num_rows > 1:
+            raise ReadError("mapping", f"the key {self._plan.key} is not unique")
 
     def _lean(self, table: pa.Table) -> Iterator[pa.Table]:
         """Yield the rows in portions, long texts filled in, each within the page's bytes."""

@@ -88,6 +88,27 @@ def test_values_of_any_type_arrive_as_their_text(folder: Path) -> None:
     assert str(ids[4]).encode() in rejects(here, window("2021-01-01T00:00Z", "2021-01-02T00:00Z"))
 
 
+def test_a_key_that_repeats_across_two_pages_is_refused_and_skips_no_row(folder: Path) -> None:
+    file = folder / "shop.db"
+    with sqlite3.connect(file) as connection:
+        shop.fill(connection, orders=40)
+        number = connection.execute("SELECT id FROM orders WHERE status = 4").fetchall()[3][0]
+        # The ninth and the tenth row of pages of nine share a key.
+        connection.execute("CREATE TABLE spread AS SELECT * FROM orders WHERE status = 4 LIMIT 9")
+        connection.execute("UPDATE spread SET id = rowid")
+        connection.execute("INSERT INTO spread SELECT * FROM orders WHERE id = ?", (number,))
+        connection.execute("UPDATE spread SET id = 9, order_sn = 'TENTH' WHERE rowid = 10")
+    connection.close()
+    spread = load_mapping("dujiaoka").query.replace("FROM orders", "FROM spread")
+    mapping = load_mapping("dujiaoka").model_copy(update={"query": spread})
+    here = DatabaseSource(
+        "main", f"sqlite:///{str(file).replace('?', '%3F')}", None, mapping, page_rows=9
+    )
+
+    with pytest.raises(MappingError, match="not unique"):
+        list(here.pages(EVER))
+
+
 def test_the_shop_is_never_written(folder: Path) -> None:
     file = folder / "shop.db"
     with sqlite3.connect(file) as connection:
