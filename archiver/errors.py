@@ -6,6 +6,7 @@ a source (card secrets, passwords, row contents) never become part of an error.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
@@ -23,11 +24,23 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A detail in both languages."""
+
+    en: str
+    zh: str
+
+    def __str__(self) -> str:
+        """Return the English one, for logs."""
+        return self.en
+
+
 class ArchiverError(Exception):
     """What all our errors share. Subclasses fill in the class attributes.
 
     Templates are `str.format` strings over the keyword arguments given when raising, which
-    must be harmless: names, keys, days, counts.
+    must be harmless: names, keys, days, counts. What is a sentence itself is `Said`.
     """
 
     exit: ClassVar[Exit] = Exit.BUG
@@ -43,7 +56,12 @@ class ArchiverError(Exception):
 
     def text(self, language: str) -> str:
         """Return the sentence in `zh` or `en`."""
-        return (self.zh if language == "zh" else self.en).format(**self.params)
+        chinese = language == "zh"
+        params = {
+            name: (value.zh if chinese else value.en) if isinstance(value, Said) else value
+            for name, value in self.params.items()
+        }
+        return (self.zh if chinese else self.en).format(**params)
 
     @property
     def next_command(self) -> str:
