@@ -7,8 +7,13 @@ of each order, and nothing half finished is ever visible.
 import copy
 import json
 import os
+import random
 import shutil
+import signal
+import subprocess
+import sys
 import threading
+import time
 from base64 import b64decode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +40,7 @@ from archiver.nightly import NightReport
 from archiver.ports import ObjectStore, StoredObject
 from archiver.stores.directory import DirectoryStore
 from archiver.stores.memory import MemoryStore
-from tests import cards
+from tests import cards, killed_night
 from tests.archives import RULES, Place, RowsSource
 from tests.auditor import Row, secret_in
 from tests.clock import FrozenClock
@@ -262,6 +267,52 @@ def test_a_store_that_says_another_digest_is_not_believed(
     assert isinstance(attempt(lambda: desk.night(store=Mistaken(desk.store))), ReadBackError)
     assert attempt(desk.night) is None
     require_finished(desk)
+
+
+# --- the process is killed -----------------------------------------------------------------------
+
+KILLS = 26
+
+
+@pytest.fixture(scope="module")
+def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Original:
+    return Original(tmp_path_factory.mktemp("original"), "dir")
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_a_night_that_was_killed_anywhere_is_finished_by_the_next(
+    on_disk: Original, tmp_path: Path, part: int
+) -> None:
+    chance = random.Random(f"{part}")
+    killed = 0
+    for number in range(part, KILLS, 2):
+        desk = on_disk.copy(tmp_path / str(number))
+        vault = desk.place.folder / "vault"
+        there = files_in(vault)
+        killed_night.leave(desk)
+        night = subprocess.Popen(
+            [sys.executable, "-m", "tests.killed_night", str(desk.place.folder)],
+            stdout=subprocess.PIPE,
+        )
+        with night:
+            assert night.stdout is not None
+            assert night.stdout.readline() == b"ready\n"
+            # So many files later, and a little: anywhere between two steps.
+            wanted = there + chance.randrange(19)
+            while files_in(vault) < wanted and night.poll() is None:
+                time.sleep(0.0005)
+            time.sleep(chance.random() * 0.01)
+            night.kill()
+        killed += night.returncode == -signal.SIGKILL
+        assert attempt(desk.night) is None
+        require_finished(desk)
+        shutil.rmtree(desk.place.folder)
+    assert killed > KILLS / 4
+
+
+def files_in(vault: Path) -> int:
+    """How many files there are; drafts are files too."""
+    return sum(len(files) for _, _, files in os.walk(vault))
 
 
 # --- local files ---------------------------------------------------------------------------------
