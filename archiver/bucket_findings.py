@@ -79,7 +79,7 @@ def _of_policy(rules: BucketRules) -> Iterator[LockFinding]:
         return
     try:
         public = any(_is_public(statement) for statement in _statements(rules.policy))
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         yield LockFinding(code="policy-not-understood", severity="note")
         return
     if public:

@@ -228,8 +228,10 @@ def judge_proof(proof: LockProof | None, *, now: datetime, store: str) -> Proven
     return Stale(LockProofOldError(days=age.days)) if age > FRESH else Proven()
 
 
-def require_proof(archive: Archive) -> LockProofOldError | None:
-    """Refuse to seal where no proof shows that the lock holds.
+def require_proof(
+    archive: Archive, latest: SignedDocument[LockProof] | None
+) -> LockProofOldError | None:
+    """Refuse to seal where the latest proof does not show that the lock holds.
 
     Returns:
         The alarm to raise beside the work, if the proof is getting old.
@@ -237,11 +239,9 @@ def require_proof(archive: Archive) -> LockProofOldError | None:
     Raises:
         LockNotProvenError: There is no proof, a failed one, or one that is too old.
         NoFenceError: The store does not keep two runs apart.
-        StoreError: The store did not answer.
     """
     if not archive.settings.worm:
         return None
-    latest = latest_proof(archive)
     judged = judge_proof(
         latest.document if latest else None,
         now=archive.clock.now(),

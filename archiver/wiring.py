@@ -33,12 +33,15 @@ from archiver.errors import (
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
 from archiver.known import KnownOrders
+from archiver.lockproof import Trial, prove_lock
 from archiver.nightly import Night
-from archiver.ports import Clock, ObjectStore, Progress
+from archiver.ports import Clock, LockProver, ObjectStore, Progress
 from archiver.sources.database import DatabaseSource
 from archiver.sources.mappings import SQL, load_mapping
 from archiver.stores.directory import DirectoryStore
 from archiver.stores.s3 import open_s3
+from archiver.stores.s3_attacks import S3Attacks
+from archiver.stores.s3_bucket import PATIENCE, Login, open_bucket
 from schemas import documents
 
 ANCHOR: Final = "archive.json"
@@ -126,6 +129,20 @@ class Installation:
         return self.folder / self.configuration.index.path
 
     def initialise(self) -> Archive:
+        """Found the archive and make its first lock proof, whatever that comes to."""
+        archive = self.found()
+        self.prove_lock(archive)
+        return archive
+
+    def prove_lock(self, archive: Archive | None = None) -> Trial:
+        """Attack the store's lock and store the proof; see `archiver.lockproof`.
+
+        Args:
+            archive: Opened to seal, if it is open already.
+        """
+        return prove_lock(archive or self.archive(to_seal=True), self._prover())
+
+    def found(self) -> Archive:
         """Found the archive; see `archiver.initialise`."""
         section = self.configuration.archive
         identity = Identity(
@@ -224,6 +241,27 @@ class Installation:
             page_rows=section.page_rows,
             timeout=timedelta(seconds=section.timeout_seconds),
         )
+
+    def _prover(self) -> LockProver | None:
+        """Return the store under the prover's credentials; None for a folder."""
+        section = self.configuration.store
+        if section.url.startswith("dir:"):
+            return None
+        prover = self.configuration.prover
+        login = Login(
+            profile=prover.profile,
+            access_key=self._variable("prover", prover.access_key_env),
+            secret_key=self._variable("prover", prover.secret_key_env),
+            session_token=self._variable("prover", prover.session_token_env),
+        )
+        return S3Attacks(
+            open_bucket(section.url, section.endpoint, section.region, PATIENCE, login)
+        )
+
+    def _variable(self, section: str, name: str | None) -> str | None:
+        if name is not None and name not in self.environment:
+            raise ConfigurationError(detail=f"[{section}]: the environment has no {name}")
+        return None if name is None else self.environment[name]
 
     @contextmanager
     def night(self, progress: Progress) -> Iterator[Night]:

@@ -18,6 +18,7 @@ from archiver.errors import ArchiverError, Exit
 from cli.commands.demo import demo
 from cli.commands.init import init
 from cli.commands.nightly import nightly
+from cli.commands.prove_lock import prove_lock
 from cli.commands.reconcile import reconcile
 from cli.commands.source import source
 from cli.commands.status import status
@@ -97,7 +98,7 @@ def program() -> None:
     """
 
 
-for _command in (demo, init, source, nightly, reconcile, status):
+for _command in (demo, init, source, prove_lock, nightly, reconcile, status):
     program.add_command(_command)
 
 

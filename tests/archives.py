@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import ThreadPoolExecutor as _Threads
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -20,12 +20,14 @@ from archiver.catalog import Catalog
 from archiver.errors import SourceUnavailableError
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.known import KnownOrders
+from archiver.lockproof import FRESH, Trial, latest_proof, prove_lock
 from archiver.mapping import OrderMapping
 from archiver.mapping.model import TimeName
 from archiver.nightly import Night, NightReport
 from archiver.ports import Clock, ObjectStore, RawPage, Window
 from archiver.retention import Rule
 from schemas import documents
+from tests.provers import prover_of
 
 RULES: Final = Rules(
     retention=Rule(years=3, margin=timedelta(days=10)),
@@ -179,7 +181,7 @@ class Place:
         )
 
     def found(self, store: ObjectStore, clock: Clock, rules: Rules = RULES) -> Archive:
-        """Found an archive here."""
+        """Found an archive here and prove its store's lock."""
         identity = Identity(
             name="shop-1",
             role="platform",
@@ -187,7 +189,22 @@ class Place:
             timezone=rules.zone.key,
             operator=documents.Operator(),
         )
-        return initialise(identity, self.keys, store, clock, rules, environment={})
+        archive = initialise(identity, self.keys, store, clock, rules, environment={})
+        self.prove_lock(archive)
+        return archive
+
+    def prove_lock(self, archive: Archive) -> Trial:
+        """Make a lock proof, on the store inside of whatever the test has put around it."""
+        store, prover = prover_of(archive.store)
+        return prove_lock(replace(archive, store=store), prover)
+
+    def keep_proven(self, archive: Archive) -> None:
+        """Make a lock proof if the last one is no longer fresh, as an operator does weekly."""
+        store, _ = prover_of(archive.store)
+        latest = latest_proof(replace(archive, store=store)) if archive.settings.worm else None
+        old = latest and archive.clock.now() - latest.document.created_at > FRESH
+        if archive.settings.worm and (latest is None or old):
+            self.prove_lock(archive)
 
     def open(self, store: ObjectStore, clock: Clock, rules: Rules = RULES) -> Archive:
         """Open the archive as a night does."""
@@ -211,8 +228,11 @@ class Place:
         as_of: date | None = None,
         *,
         threads: int = 0,
+        proven: bool = True,
     ) -> NightReport:
-        """Run a night with the local copies of this place."""
+        """Run a night with the local copies of this place, on a fresh lock proof if `proven`."""
+        if proven:
+            self.keep_proven(archive)
         with _Threads(threads) if threads else Inline() as executor:
             night = Night(
                 archive=archive,

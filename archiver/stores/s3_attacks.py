@@ -98,6 +98,7 @@ class S3Attacks:
                 Bucket=bucket.name,
                 Key=bucket.path(key),
                 Body=content,
+                ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=base64.b64encode(hashlib.sha256(content).digest()).decode("ascii"),
                 **locked,
             ).get("VersionId")

@@ -50,7 +50,7 @@ class Login:
     """Credentials other than those that the AWS chain finds; a profile, or two keys."""
 
     profile: str | None = None
-    access_key: str | None = None
+    access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
 

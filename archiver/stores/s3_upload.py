@@ -70,6 +70,8 @@ def send_whole(bucket: Bucket, parcel: Parcel) -> str | None:
             Key=bucket.path(parcel.key),
             Body=parcel.body,
             ContentLength=parcel.size_bytes,
+            # Named, too: AWS takes no locked object without an algorithm or a Content-MD5.
+            ChecksumAlgorithm="SHA256",
             ChecksumSHA256=_base64(parcel.sha256),
             Metadata={SHA256_METADATA: parcel.sha256.hex()},
             IfNoneMatch="*",

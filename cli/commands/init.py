@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     "init",
     short="Found the archive and its keys 建立档案库与密钥",
     text=(
-        "Found the archive: its keys, its identity, its first lock.\n\n"
-        "建立档案库：生成密钥、身份与首批锁定对象。Asks nothing, replaces nothing. "
-        "不提问，也不覆盖任何已有文件。"
+        "Found the archive: its keys, its identity, its first lock, and the proof that the lock "
+        "holds. If only the proof fails, the archive is founded all the same.\n\n"
+        "建立档案库：生成密钥、身份与首批锁定对象，并证明锁有效。即使证明失败，档案库也已建立。"
+        "Asks nothing, replaces nothing. 不提问，也不覆盖任何已有文件。"
     ),
     examples=(
         "archiver init --template > archiver.toml   # a commented configuration 带注释的配置模板",
@@ -38,23 +39,29 @@ def init(call: Call, *, template: bool) -> Report:
     """Found the archive."""
     if template:
         return _template()
+    from cli.commands.prove_lock import first_proof
+
     installation = call.installation()
-    archive = installation.initialise()
+    archive = installation.found()
     call.archive = archive.id
     keys = list(_keys(call, installation))
+    # It is founded, and its keys must be backed up, whatever comes of the proof.
+    proof = first_proof(call, installation, archive)
     fields = {
         "name": archive.document.name,
         "store": archive.settings.description,
         "lock": lock_word(archive),
         "keys": keys,
+        "lock_proof": proof.fields or None,
     }
 
     def show(console: "Console") -> None:
         from cli.views.founding import show_founding
 
         show_founding(console, call, archive, keys)
+        proof.show(console)
 
-    return Report(fields=fields, show=show)
+    return Report(exit=proof.exit, alarms=proof.alarms, fields=fields, show=show)
 
 
 def lock_word(archive: "Archive") -> str:

@@ -3,18 +3,20 @@
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from archiver.errors import Exit
+from archiver.errors import ArchiverError, Exit
 from cli.commands.init import lock_word
 from cli.commands.nightly import instant
 from cli.options import Call, command
-from cli.report import Alarm, Report
+from cli.report import Alarm, Report, alarm_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
+    from archiver.archive import Archive, SignedDocument
     from archiver.status import SourceStatus, Status
+    from schemas.documents import LockProof
 
 SHOWN_DAYS = 5
 """Missing days that a message names; the document has all."""
@@ -36,6 +38,7 @@ SHOWN_DAYS = 5
 )
 def status(call: Call) -> Report:
     """Survey the archive."""
+    from archiver.lockproof import latest_proof
     from archiver.status import survey
 
     installation = call.installation()
@@ -45,8 +48,11 @@ def status(call: Call) -> Report:
     catalog.refresh()
     names = [section.name for section in installation.configuration.source]
     found = survey(catalog, archive.rules, archive.clock.now(), names)
+    proof = latest_proof(archive)
     lock = lock_word(archive)
-    alarms = list(_alarms(call, found))
+    doubt = _doubt(archive, proof)
+    alarms = [alarm_of(doubt, call.language, call.named_config)] if doubt else []
+    alarms += _alarms(call, found)
 
     def show(console: "Console") -> None:
         from cli.views.calendar import show_status
@@ -54,9 +60,12 @@ def status(call: Call) -> Report:
         show_status(console, call, found, archive, lock)
 
     return Report(
-        exit=Exit.TRY_LATER if alarms else Exit.DONE,
+        exit=doubt.exit if doubt else Exit.TRY_LATER if alarms else Exit.DONE,
         alarms=alarms,
-        fields=_fields(found, lock, archive.document.name, archive.settings.description),
+        fields={
+            **_fields(found, lock, archive.document.name, archive.settings.description),
+            "lock_proof_age_s": _age_seconds(archive, proof),
+        },
         show=show,
     )
 
@@ -71,8 +80,6 @@ def _fields(found: "Status", lock: str, name: str, store: str) -> dict[str, Any]
         "days_missing": {one.source: [str(day) for day in one.missing] for one in found.sources},
         "last_closed_day": str(found.last_closed),
         "lock": lock,
-        # Until `prove-lock` is built, a night relies on reading each lock back.
-        "lock_proof_age_s": None,
         "last_manifest": last.number if last else None,
         "last_manifest_at": instant(last.created_at) if last else None,
         "counts": {
@@ -83,6 +90,22 @@ def _fields(found: "Status", lock: str, name: str, store: str) -> dict[str, Any]
             "size_bytes": sum(day.size_bytes for day in days),
         },
     }
+
+
+def _doubt(archive: "Archive", proof: "SignedDocument[LockProof] | None") -> "ArchiverError | None":
+    """Return what a night would say about the lock's proof."""
+    from archiver.lockproof import require_proof
+
+    try:
+        return require_proof(archive, proof)
+    except ArchiverError as error:
+        return error
+
+
+def _age_seconds(archive: "Archive", proof: "SignedDocument[LockProof] | None") -> int | None:
+    if proof is None:
+        return None
+    return int((archive.clock.now() - proof.document.created_at).total_seconds())
 
 
 def _alarms(call: Call, found: "Status") -> "Iterator[Alarm]":

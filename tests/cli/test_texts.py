@@ -13,6 +13,7 @@ from cli.texts import Words, texts
 FOLDER = Path(cli.__file__).parent
 COMPUTED = (
     *("init.opens.", "init.keep.", "lock.", "column."),
+    *("attack.", "outcome.", "finding.", "verdict."),
     *("demo.try.", "demo.read.", "demo.night.", "demo.search."),
 )
 """Names whose last part is computed; the folder's tests run them."""

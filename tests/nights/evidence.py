@@ -71,7 +71,10 @@ class BucketVault:
         return cls(bucket.client(), bucket.name, prefix)
 
     def listed(self) -> list[tuple[str, str]]:
-        """Return key and version id of all versions, oldest first; there are no markers."""
+        """Return key and version id of all versions, oldest first; there are no markers.
+
+        Canaries of lock proofs are left out: they count for nothing (FORMAT.md 2).
+        """
         pages = self.s3.get_paginator("list_object_versions").paginate(
             Bucket=self.bucket, Prefix=self.prefix
         )
@@ -80,7 +83,8 @@ class BucketVault:
             assert not page.get("DeleteMarkers")
             found += page.get("Versions", [])
         found.sort(key=lambda one: one["LastModified"])
-        return [(one["Key"].removeprefix(self.prefix), one["VersionId"]) for one in found]
+        listed = [(one["Key"].removeprefix(self.prefix), one["VersionId"]) for one in found]
+        return [one for one in listed if not one[0].startswith("proofs/canary/")]
 
     def names(self) -> Sequence[str]:
         """Return all keys."""
