@@ -25,6 +25,7 @@ from archiver.errors import (
     LockNotHonouredError,
     NotInitialisedError,
     ObjectMissingError,
+    Said,
     TamperedError,
 )
 from archiver.ports import (
@@ -110,7 +111,10 @@ class Archive:
             KeyUnavailableError: This host holds none.
         """
         if self.keys is None:
-            raise KeyUnavailableError(key="signer", detail="this host has no signing key")
+            raise KeyUnavailableError(
+                key=keyring.KEYS["signer"],
+                detail=Said("this host has no signing key", "本机没有签名密钥"),
+            )
         return self.keys
 
     def evidence_until(self) -> datetime:
@@ -168,7 +172,11 @@ class Archive:
         locked = self.store.head(key, document.version_id).retain_until
         if locked < until:
             raise LockNotHonouredError(
-                key=key, detail=f"locked until {locked:%Y-%m-%d} instead of {until:%Y-%m-%d}"
+                key=key,
+                detail=Said(
+                    f"locked until {locked:%Y-%m-%d} instead of {until:%Y-%m-%d}",
+                    f"锁定至 {locked:%Y-%m-%d}，应为 {until:%Y-%m-%d}",
+                ),
             )
         return document.document
 
@@ -185,7 +193,12 @@ class Archive:
         key = layout.cohort_key(cohort)
         signed = self.read_signed(key, "cohort", documents.Cohort)
         if signed.document.archive != self.id or signed.document.cohort != cohort:
-            raise TamperedError(key=key, detail="it belongs to another archive or cohort")
+            raise TamperedError(
+                key=key,
+                detail=Said(
+                    "it belongs to another archive or cohort", "它属于其他档案库或其他到期批次"
+                ),
+            )
         return signed
 
     def read_signed(self, key: str, kind: str, model: type[D]) -> "SignedDocument[D]":
@@ -208,7 +221,10 @@ class Archive:
         claimed = dsse.claimed_key_id(content, where=key)
         public_key = self.signers.get(int(claimed)) if claimed.isdecimal() else None
         if public_key is None:
-            raise TamperedError(key=key, detail=f"signer {claimed} is not certified")
+            raise TamperedError(
+                key=key,
+                detail=Said(f"signer {claimed} is not certified", f"签名者 {claimed} 未经认证"),
+            )
         return parse(dsse.verify(content, kind, public_key, where=key), model, key)
 
 
@@ -282,7 +298,9 @@ def read_anchor(anchor: bytes) -> documents.Archive:
         claimed = json.loads(dsse.unverified_payload(anchor, where=layout.ARCHIVE))
         public_key = bytes.fromhex(claimed["identity_public_key"])
     except (ValueError, KeyError, TypeError):
-        raise TamperedError(key=layout.ARCHIVE, detail="not an archive's document") from None
+        raise TamperedError(
+            key=layout.ARCHIVE, detail=Said("not an archive's document", "不是档案库的文档")
+        ) from None
     payload = dsse.verify(anchor, "archive", public_key, where=layout.ARCHIVE)
     return parse(payload, documents.Archive, layout.ARCHIVE)
 
@@ -308,9 +326,14 @@ def require_lock(settings: StoreSettings) -> None:
         LockNotHonouredError: Object Lock is off or versioning is suspended.
     """
     if not settings.versioning:
-        raise LockNotHonouredError(key=settings.description, detail="versioning is not enabled")
+        raise LockNotHonouredError(
+            key=settings.description, detail=Said("versioning is not enabled", "未启用版本控制")
+        )
     if settings.server_time is not None and not settings.object_lock:
-        raise LockNotHonouredError(key=settings.description, detail="Object Lock is not enabled")
+        raise LockNotHonouredError(
+            key=settings.description,
+            detail=Said("Object Lock is not enabled", "未启用 Object Lock"),
+        )
 
 
 def earliest_that_verifies(
@@ -332,7 +355,7 @@ def earliest_that_verifies(
             continue
         sha256 = hashlib.sha256(content).hexdigest()
         return SignedDocument(document=document, version_id=version.version_id, sha256=sha256)
-    raise failure or ObjectMissingError(key=key, detail="no version of it")
+    raise failure or ObjectMissingError(key=key, detail=Said("no version of it", "没有任何版本"))
 
 
 def versions_of(store: ObjectStore, key: str) -> list[VersionEntry]:
@@ -358,9 +381,14 @@ def parse(payload: bytes, model: type[D], key: str) -> D:
 def _require_same_archive(store: ObjectStore, anchor: bytes) -> None:
     versions = versions_of(store, layout.ARCHIVE)
     if not versions:
-        raise NotInitialisedError(detail="the store holds no archive.json")
+        raise NotInitialisedError(
+            detail=Said("the store holds no archive.json", "存储中没有 archive.json")
+        )
     if store.get(layout.ARCHIVE, versions[0].version_id) != anchor:
-        raise TamperedError(key=layout.ARCHIVE, detail="the store holds another archive's document")
+        raise TamperedError(
+            key=layout.ARCHIVE,
+            detail=Said("the store holds another archive's document", "存储中是另一个档案库的文档"),
+        )
 
 
 def _certified_signers(
@@ -376,7 +404,12 @@ def _certified_signers(
 
         signer = earliest_that_verifies(store, key, verify).document
         if signer.archive != document.archive or key != layout.signer_key(signer.number):
-            raise TamperedError(key=key, detail="it certifies a signer of another archive")
+            raise TamperedError(
+                key=key,
+                detail=Said(
+                    "it certifies a signer of another archive", "它认证的是其他档案库的签名者"
+                ),
+            )
         yield signer.number, bytes.fromhex(signer.public_key)
 
 
@@ -385,4 +418,7 @@ def _number_of(signer: Ed25519PrivateKey, signers: Mapping[int, bytes]) -> int:
     for number, certified in signers.items():
         if certified == public_key:
             return number
-    raise KeyUnavailableError(key="signer", detail="the identity key has not certified it")
+    raise KeyUnavailableError(
+        key=keyring.KEYS["signer"],
+        detail=Said("the identity key has not certified it", "身份密钥未对其认证"),
+    )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from archiver import layout
 from archiver.archive import Archive, SignedDocument
-from archiver.errors import AlreadyStoredError, AnotherRunError, TamperedError
+from archiver.errors import AlreadyStoredError, AnotherRunError, Said, TamperedError
 from archiver.local_files import write_whole
 from archiver.ports import VersionEntry
 from schemas.documents import Manifest
@@ -48,12 +48,16 @@ class Catalog:
                 by_number.setdefault(number, []).insert(0, version)
         if len(by_number) < len(self.entries):
             raise TamperedError(
-                key=layout.manifest_key(len(self.entries)), detail="it is no longer in the store"
+                key=layout.manifest_key(len(self.entries)),
+                detail=Said("it is no longer in the store", "存储中已不存在"),
             )
         for number in range(len(self.entries) + 1, len(by_number) + 1):
             key = layout.manifest_key(number)
             if number not in by_number:
-                raise TamperedError(key=key, detail="it is missing, later ones exist")
+                raise TamperedError(
+                    key=key,
+                    detail=Said("it is missing, later ones exist", "缺失，而其后的清单存在"),
+                )
             self.entries.append(self._read(number, by_number[number]))
 
     def days(self, source: str) -> set[date]:
@@ -90,7 +94,7 @@ class Catalog:
                 key, manifest, "manifest", retain_until=self.archive.evidence_until()
             )
         except AlreadyStoredError:
-            raise AnotherRunError(detail=f"it has written {key}") from None
+            raise AnotherRunError(detail=Said(f"it has written {key}", f"它已写入 {key}")) from None
         self._remember(manifest.number, stored.version_id, content)
         self.entries.append(
             SignedDocument(document=manifest, version_id=stored.version_id, sha256=stored.sha256)
@@ -111,14 +115,22 @@ class Catalog:
                     version_id=version.version_id,
                     sha256=hashlib.sha256(content).hexdigest(),
                 )
-        raise failure or TamperedError(key=layout.manifest_key(number), detail="no version of it")
+        raise failure or TamperedError(
+            key=layout.manifest_key(number), detail=Said("no version of it", "没有任何版本")
+        )
 
     def _verify(self, number: int, key: str, content: bytes) -> Manifest:
         manifest = self.archive.verify(content, "manifest", Manifest, key)
         if manifest.archive != self.archive.id or manifest.number != number:
-            raise TamperedError(key=key, detail="it belongs to another archive or number")
+            raise TamperedError(
+                key=key,
+                detail=Said("it belongs to another archive or number", "属于其他档案库或编号"),
+            )
         if manifest.previous != self.head:
-            raise TamperedError(key=key, detail="it does not continue the manifest before it")
+            raise TamperedError(
+                key=key,
+                detail=Said("it does not continue the manifest before it", "与前一份清单不衔接"),
+            )
         return manifest
 
     def _contents(self, number: int, version: VersionEntry) -> Iterator[bytes]:

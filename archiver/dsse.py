@@ -13,7 +13,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from archiver.errors import TamperedError
+from archiver.errors import Said, TamperedError
 
 _TYPE: Final = "application/vnd.order-archive.{kind}.v1+json"
 _NO_ENVELOPE: Final = (ValueError, KeyError, IndexError, TypeError, RecursionError)
@@ -48,7 +48,9 @@ def claimed_key_id(envelope: bytes, *, where: str) -> str:
     try:
         return str(json.loads(envelope)["signatures"][0]["keyid"])
     except _NO_ENVELOPE:
-        raise TamperedError(key=where, detail="not a signed document") from None
+        raise TamperedError(
+            key=where, detail=Said("not a signed document", "不是已签名的文档")
+        ) from None
 
 
 def unverified_payload(envelope: bytes, *, where: str) -> bytes:
@@ -60,7 +62,9 @@ def unverified_payload(envelope: bytes, *, where: str) -> bytes:
     try:
         return base64.b64decode(json.loads(envelope)["payload"], validate=True)
     except _NO_ENVELOPE:
-        raise TamperedError(key=where, detail="not a signed document") from None
+        raise TamperedError(
+            key=where, detail=Said("not a signed document", "不是已签名的文档")
+        ) from None
 
 
 def verify(envelope: bytes, kind: str, public_key: bytes, *, where: str) -> bytes:
@@ -81,15 +85,19 @@ def verify(envelope: bytes, kind: str, public_key: bytes, *, where: str) -> byte
         payload = base64.b64decode(fields["payload"], validate=True)
         signature = base64.b64decode(fields["signatures"][0]["sig"], validate=True)
     except _NO_ENVELOPE:
-        raise TamperedError(key=where, detail="not a signed document") from None
+        raise TamperedError(
+            key=where, detail=Said("not a signed document", "不是已签名的文档")
+        ) from None
     if payload_type != _TYPE.format(kind=kind):
-        raise TamperedError(key=where, detail=f"not a {kind}")
+        raise TamperedError(key=where, detail=Said(f"not a {kind}", f"不是 {kind} 文档"))
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(
             signature, _pre_authentication(payload_type, payload)
         )
     except (InvalidSignature, ValueError):
-        raise TamperedError(key=where, detail="the signature does not hold") from None
+        raise TamperedError(
+            key=where, detail=Said("the signature does not hold", "签名无效")
+        ) from None
     return payload
 
 

@@ -32,6 +32,7 @@ from archiver.errors import (
     AlreadyStoredError,
     ConfigurationError,
     LockNotHonouredError,
+    Said,
 )
 from archiver.ports import Clock, ObjectStore
 from archiver.roots import RootName, RootSpec
@@ -100,12 +101,20 @@ def initialise(
         require_lock(settings)
     except LockNotHonouredError as error:
         # Before the first night this is a bucket chosen wrongly, not an attack.
-        raise ConfigurationError(detail=f"{error}; create a bucket with Object Lock") from None
+        raise ConfigurationError(
+            detail=Said(
+                f"{error}; create a bucket with Object Lock",
+                f"{error.text('zh')}；请创建启用 Object Lock 的存储桶",
+            )
+        ) from None
     in_store = bool(versions_of(store, layout.ARCHIVE))
     if not places.anchor.exists():
         if in_store:
             raise AlreadyInitialisedError(
-                detail=f"the store holds an archive; restore {places.anchor.name} and the keys"
+                detail=Said(
+                    f"the store holds an archive; restore {places.anchor.name} and the keys",
+                    f"存储中已有档案库，请恢复 {places.anchor.name} 和各密钥",
+                )
             )
         _found(identity, places, clock, environment)
     anchor = places.anchor.read_bytes()
@@ -117,9 +126,16 @@ def initialise(
     try:
         store.put(layout.ARCHIVE, io.BytesIO(anchor), retain_until=until)
     except AlreadyStoredError:
-        raise AlreadyInitialisedError(detail="the store holds another archive") from None
+        raise AlreadyInitialisedError(
+            detail=Said("the store holds another archive", "存储中是另一个档案库")
+        ) from None
     if finished:
-        raise AlreadyInitialisedError(detail=f"archive {document.name} ({document.archive})")
+        raise AlreadyInitialisedError(
+            detail=Said(
+                f"archive {document.name} ({document.archive})",
+                f"档案库 {document.name}（{document.archive}）",
+            )
+        )
     _certify(
         store,
         document,
@@ -187,9 +203,14 @@ def _require_free(places: KeyPlaces) -> None:
     files += [spec.path for spec in places.roots.values() if isinstance(spec, roots.FileRoot)]
     taken = [path.name for path in files if path.exists()]
     if taken:
+        anchor = places.anchor.name
         raise AlreadyInitialisedError(
-            detail=f"{', '.join(taken)} without {places.anchor.name}: keys of another archive, or "
-            "of a founding that was interrupted; if no archive uses them, move them away"
+            detail=Said(
+                f"{', '.join(taken)} without {anchor}: keys of another archive, or "
+                "of a founding that was interrupted; if no archive uses them, move them away",
+                f"有 {'、'.join(taken)} 而没有 {anchor}：它们是另一个档案库的密钥，"
+                "或来自一次中断的初始化；若没有档案库使用，请移走",
+            )
         )
 
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.hpke import (
     Suite,
 )
 
-from archiver.errors import KeyUnavailableError
+from archiver.errors import KeyUnavailableError, Said
 from schemas.documents import Cohort, CohortKey, Root, SealedObject
 
 KeyName = Literal["base", "reveal", "index"]
@@ -42,6 +42,24 @@ ROOT_OF: Final[Mapping[KeyName, Literal["base", "reveal"]]] = {
     "reveal": "reveal",
 }
 """Which root opens which key pair of a cohort."""
+
+KEYS: Final[Mapping[str, Said]] = {
+    "root": Said("root", "根"),
+    "base": Said("base", "基础"),
+    "reveal": Said("reveal", "卡密"),
+    "index": Said("index", "索引"),
+    "identity": Said("identity", "身份"),
+    "signer": Said("signer", "签名"),
+    "token": Said("token", "令牌"),
+}
+"""What keys are called in errors, before the word "key"."""
+
+_SEALED: Final = {
+    "archiver/v1/cohort": "到期批次",
+    "archiver/v1/kek": "密钥加密",
+    "archiver/v1/token-key": "令牌",
+}
+"""The same for what was sealed, by its purpose; English repeats the purpose itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,11 @@ class KeyPair:
         except (InvalidTag, ValueError):
             purpose = info.split(b"\0")[0].decode()
             raise KeyUnavailableError(
-                key=purpose, detail="it was sealed to another key or was altered"
+                key=Said(purpose, _SEALED.get(purpose, purpose)),
+                detail=Said(
+                    "it was sealed to another key or was altered",
+                    "它由另一密钥密封，或已被改动",
+                ),
             ) from None
 
     def _halves(self) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
@@ -160,7 +182,9 @@ def open_kek(cohort: Cohort, name: KeyName, pair: KeyPair, stored: SealedObject)
         KeyUnavailableError: The wrong pair, or the object has no such key.
     """
     if name not in stored.keys:
-        raise KeyUnavailableError(key=name, detail=f"{stored.key} has none")
+        raise KeyUnavailableError(
+            key=KEYS[name], detail=Said(f"{stored.key} has none", f"{stored.key} 没有该密钥")
+        )
     return pair.open(
         base64.b64decode(stored.keys[name]), binding("kek", cohort.archive, name, stored.key)
     )

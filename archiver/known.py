@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from archiver import partition
 from archiver.archive import Archive
 from archiver.catalog import Catalog
-from archiver.errors import TamperedError
+from archiver.errors import Said, TamperedError
 from archiver.local_files import disk_errors, make_durable, write_whole
 from archiver.tokens import Bytes2D, derive_key, first_64_bits
 from schemas.documents import SealedObject
@@ -76,8 +76,12 @@ class KnownOrders:
         if self.through >= catalog.next_number:
             raise TamperedError(
                 key="manifests/",
-                detail=f"the store ends at {catalog.next_number - 1}, "
-                f"this host has seen {self.through}: it was rolled back",
+                detail=Said(
+                    f"the store ends at {catalog.next_number - 1}, "
+                    f"this host has seen {self.through}: it was rolled back",
+                    f"存储止于第 {catalog.next_number - 1} 号，"
+                    f"而本机已见过第 {self.through} 号：存储被回滚",
+                ),
             )
         for entry in catalog.since(self.through):
             named = [o for o in entry.document.objects if o.kind == "known"]

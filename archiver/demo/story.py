@@ -16,7 +16,7 @@ from archiver import roots
 from archiver.archive import Archive
 from archiver.demo.read_back import Found, Reader
 from archiver.demo.shop import Change, Shop
-from archiver.errors import LockedError, RequestError
+from archiver.errors import LockedError, RequestError, Said
 from archiver.nightly import NightReport
 from archiver.ports import Progress
 from archiver.wiring import Installation
@@ -144,7 +144,12 @@ class Story:
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if any(self.folder.iterdir()):
-            raise RequestError(detail=f"{self.folder} is not empty; give another --folder")
+            raise RequestError(
+                detail=Said(
+                    f"{self.folder} is not empty; give another --folder",
+                    f"{self.folder} 不是空目录，请用 --folder 另行指定",
+                )
+            )
         text = resources.files("archiver.demo").joinpath(CONFIGURATION).read_text("utf-8")
         (self.folder / CONFIGURATION).write_text(text, "utf-8")
 

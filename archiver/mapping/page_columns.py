@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from archiver.errors import MappingError
+from archiver.errors import MappingError, Said
 from archiver.mapping import columns
 from archiver.mapping.faults import Faults, Forgiving
 from archiver.mapping.model import OrderMapping
@@ -59,7 +59,9 @@ def chosen(table: pa.Table, names: Iterable[str], source: str) -> dict[str, pa.A
     """
     missing = [name for name in names if name not in table.column_names]
     if missing:
-        detail = f"the source has no column {', '.join(missing)}"
+        detail = Said(
+            f"the source has no column {', '.join(missing)}", f"数据源没有列 {'、'.join(missing)}"
+        )
         raise MappingError(source=source, detail=detail)
     return {name: flat(table[name]) for name in names}
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from archiver.errors import MappingError
+from archiver.errors import MappingError, Said
 from archiver.mapping.model import OrderMapping
 
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
@@ -34,17 +34,24 @@ def parse_mapping(
     try:
         table = dict(tomllib.loads(text) if isinstance(text, str) else text)
     except tomllib.TOMLDecodeError as error:
-        raise MappingError(source=source, detail=f"it is no TOML: {error}") from None
+        detail = Said(f"it is no TOML: {error}", f"不是有效的 TOML：{error}")
+        raise MappingError(source=source, detail=detail) from None
     defaults = table.pop("parameters", {})
     given = dict(parameters or {})
     unknown = given.keys() - defaults.keys()
     if unknown:
-        detail = f"it has no parameter {', '.join(sorted(unknown))}"
+        detail = Said(
+            f"it has no parameter {', '.join(sorted(unknown))}",
+            f"没有参数 {'、'.join(sorted(unknown))}",
+        )
         raise MappingError(source=source, detail=detail)
     values = {name: str(value) for name, value in {**defaults, **given}.items()}
     for name, value in values.items():
         if not _IDENTIFIER_PART.fullmatch(value):
-            detail = f"parameter {name} may hold letters, digits and underscores only"
+            detail = Said(
+                f"parameter {name} may hold letters, digits and underscores only",
+                f"参数 {name} 只能包含字母、数字和下划线",
+            )
             raise MappingError(source=source, detail=detail)
     for part in (table, *table.get("lookups", ()), *table.get("children", ())):
         if isinstance(part, dict) and isinstance(part.get("query"), str):
@@ -60,7 +67,11 @@ def _filled_in(query: str, values: Mapping[str, str], source: str) -> str:
     for name in _PARAMETER.findall(query):
         if name not in values:
             raise MappingError(
-                source=source, detail=f"the query uses {{{name}}}, which has no value"
+                source=source,
+                detail=Said(
+                    f"the query uses {{{name}}}, which has no value",
+                    f"查询使用了 {{{name}}}，但没有给出它的值",
+                ),
             )
     return _PARAMETER.sub(lambda match: values[match[1]], query).strip().rstrip(";")
 

@@ -12,13 +12,14 @@ import hmac
 from collections.abc import Mapping
 from typing import assert_never
 
-from archiver.errors import ConfigurationError, KeyUnavailableError
+from archiver.errors import ConfigurationError, KeyUnavailableError, Said
 from archiver.keyring import SEED_SIZE, KeyPair
 from archiver.roots import aws_kms, passphrase
 from archiver.roots.aws_kms import KmsClients, kms_client
 from archiver.roots.passphrase import PassphraseCost
 from archiver.roots.secret_files import create_secret_file, read_secret_file
 from archiver.roots.specs import (
+    ROOT_KEYS,
     FileRoot,
     KmsRoot,
     PassphraseRoot,
@@ -119,8 +120,11 @@ def open_root(
     protection = root.protection
     if str(spec).partition(":")[0] != protection.kind:
         raise KeyUnavailableError(
-            key=role,
-            detail=f"[keys] says {spec}, but the archive was made with {protection.kind}:…",
+            key=ROOT_KEYS[role],
+            detail=Said(
+                f"[keys] says {spec}, but the archive was made with {protection.kind}:…",
+                f"[keys] 写的是 {spec}，而档案库建立时用的是 {protection.kind}:…",
+            ),
         )
     match spec:
         case FileRoot():
@@ -133,7 +137,11 @@ def open_root(
             assert_never(spec)
     if len(seed) != SEED_SIZE or _public_key(KeyPair(seed)) != root.public_key:
         raise KeyUnavailableError(
-            key=role, detail=f"{spec} does not hold this archive's {role} root; restore it"
+            key=ROOT_KEYS[role],
+            detail=Said(
+                f"{spec} does not hold this archive's {role} root; restore it",
+                f"{spec} 中不是此档案库的{ROOT_KEYS[role].zh}密钥，请恢复",
+            ),
         )
     return KeyPair(seed)
 
@@ -177,8 +185,11 @@ def refuse_equal_roots(
             equal = False
     if equal:
         raise ConfigurationError(
-            detail=f"[keys] root ({base}) and reveal_root ({reveal}) are the same; "
-            "card secrets need a root of their own"
+            detail=Said(
+                f"[keys] root ({base}) and reveal_root ({reveal}) are the same; "
+                "card secrets need a root of their own",
+                f"[keys] 的 root（{base}）与 reveal_root（{reveal}）相同；卡密须有自己的根密钥",
+            )
         )
 
 

@@ -14,8 +14,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
-from archiver.errors import KeyServiceError, KeyUnavailableError
-from archiver.roots.specs import KmsRoot, RootName
+from archiver.errors import KeyServiceError, KeyUnavailableError, Said
+from archiver.roots.specs import ROOT_KEYS, KmsRoot, RootName
 from schemas.documents import RootProtection
 
 if TYPE_CHECKING:
@@ -103,10 +103,14 @@ def _sorted_errors(spec: KmsRoot, role: RootName) -> Iterator[None]:
         code = error.response["Error"]["Code"]
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         if code in _TRY_LATER or status >= _SERVER_ERROR:
-            raise KeyServiceError(key=role, detail=f"{spec}: {code}") from None
-        raise KeyUnavailableError(key=role, detail=f"{spec} refuses: {code}") from None
+            raise KeyServiceError(key=ROOT_KEYS[role], detail=f"{spec}: {code}") from None
+        raise KeyUnavailableError(
+            key=ROOT_KEYS[role], detail=Said(f"{spec} refuses: {code}", f"{spec} 拒绝：{code}")
+        ) from None
     except (NoConnectionError, HTTPClientError) as error:
-        raise KeyServiceError(key=role, detail=f"{spec}: {type(error).__name__}") from None
+        detail = f"{spec}: {type(error).__name__}"
+        raise KeyServiceError(key=ROOT_KEYS[role], detail=detail) from None
     except BotoCoreError as error:
         # No credentials, no region, a malformed key id: nothing was sent.
-        raise KeyUnavailableError(key=role, detail=f"{spec}: {type(error).__name__}") from None
+        detail = f"{spec}: {type(error).__name__}"
+        raise KeyUnavailableError(key=ROOT_KEYS[role], detail=detail) from None

@@ -15,9 +15,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from archiver.errors import KeyUnavailableError
+from archiver.errors import KeyUnavailableError, Said
 from archiver.keyring import binding
-from archiver.roots.specs import PassphraseRoot, RootName
+from archiver.roots.specs import ROOT_KEYS, PassphraseRoot, RootName
 from schemas.documents import RootProtection
 
 MIN_CHARACTERS: Final = 8
@@ -56,7 +56,11 @@ def seal_seed(
     passphrase = _required(spec, environment, role)
     if len(environment[spec.variable]) < MIN_CHARACTERS:
         raise KeyUnavailableError(
-            key=role, detail=f"${spec.variable} must have at least {MIN_CHARACTERS} characters"
+            key=ROOT_KEYS[role],
+            detail=Said(
+                f"${spec.variable} must have at least {MIN_CHARACTERS} characters",
+                f"${spec.variable} 至少须有 {MIN_CHARACTERS} 个字符",
+            ),
         )
     salt, nonce = os.urandom(_SALT_SIZE), os.urandom(_NONCE_SIZE)
     key = _argon2id(passphrase, salt, cost)
@@ -98,9 +102,13 @@ def open_seed(
         return AESGCM(key).decrypt(nonce, ciphertext, binding("root", archive, role))
     except (InvalidTag, ValueError):
         raise KeyUnavailableError(
-            key=role,
-            detail=f"the passphrase in ${spec.variable} does not open this archive's {role} "
-            "root; set the one given at init",
+            key=ROOT_KEYS[role],
+            detail=Said(
+                f"the passphrase in ${spec.variable} does not open this archive's {role} "
+                "root; set the one given at init",
+                f"${spec.variable} 中的口令打不开此档案库的{ROOT_KEYS[role].zh}密钥；"
+                "请设为初始化时所用的口令",
+            ),
         ) from None
 
 
@@ -118,8 +126,11 @@ def _required(spec: PassphraseRoot, environment: Mapping[str, str], role: RootNa
     passphrase = normal_passphrase(spec, environment)
     if not passphrase:
         raise KeyUnavailableError(
-            key=role,
-            detail=f"the environment variable {spec.variable} with its passphrase is empty",
+            key=ROOT_KEYS[role],
+            detail=Said(
+                f"the environment variable {spec.variable} with its passphrase is empty",
+                f"存放其口令的环境变量 {spec.variable} 为空",
+            ),
         )
     return passphrase
 

@@ -21,9 +21,10 @@ from archiver.errors import (
     ConfigurationError,
     KeyUnavailableError,
     LocalDiskError,
+    Said,
 )
-from archiver.keyring import SEED_SIZE
-from archiver.roots.specs import RootName
+from archiver.keyring import KEYS, SEED_SIZE
+from archiver.roots.specs import ROOT_KEYS, RootName
 
 SecretKind = Literal["root", "identity", "signer", "token"]
 
@@ -72,7 +73,10 @@ def create_secret_file(
         descriptor = os.open(path, flags, _FOR_OWNER)
     except FileExistsError:
         raise AlreadyInitialisedError(
-            detail=f"{path} exists and is never replaced; if no archive uses it, move it away"
+            detail=Said(
+                f"{path} exists and is never replaced; if no archive uses it, move it away",
+                f"{path} 已存在，绝不覆盖；若没有档案库使用它，请移走",
+            )
         ) from None
     except OSError as error:
         raise _creation_error(path, error) from None
@@ -102,27 +106,42 @@ def read_secret_file(
         KeyUnavailableError: Missing, readable by others, damaged, or of another kind,
             archive or role.
     """
-    name = role or kind
+    name = ROOT_KEYS[role] if role else KEYS[kind]
     content = _read_private(path, name)
     fields = _fields(content)
     if fields is None or fields.get("format") != 1:
         raise KeyUnavailableError(
-            key=name, detail=f"{path} is no key file of this format; restore it from its back-up"
+            key=name,
+            detail=Said(
+                f"{path} is no key file of this format; restore it from its back-up",
+                f"{path} 不是此格式的密钥文件，请从备份恢复",
+            ),
         )
     if (fields.get("kind"), fields.get("role")) != (kind, role):
         found = _label(fields.get("kind"), fields.get("role"))
         wanted = _label(kind, role)
         raise KeyUnavailableError(
-            key=name, detail=f"{path} holds {found}, not {wanted}; name the right file in [keys]"
+            key=name,
+            detail=Said(
+                f"{path} holds {found}, not {wanted}; name the right file in [keys]",
+                f"{path} 中是{found.zh}，而不是{wanted.zh}；请在 [keys] 中写明正确的文件",
+            ),
         )
     if fields.get("archive") != archive:
         raise KeyUnavailableError(
-            key=name, detail=f"{path} belongs to another archive, not to {archive}"
+            key=name,
+            detail=Said(
+                f"{path} belongs to another archive, not to {archive}",
+                f"{path} 属于另一个档案库，而不是 {archive}",
+            ),
         )
     secret = _from_hex(fields.get(_FIELD[kind]))
     if secret is None or len(secret) != SECRET_SIZES[kind]:
         raise KeyUnavailableError(
-            key=name, detail=f"{path} is damaged; restore it from its back-up"
+            key=name,
+            detail=Said(
+                f"{path} is damaged; restore it from its back-up", f"{path} 已损坏，请从备份恢复"
+            ),
         )
     return secret
 
@@ -133,24 +152,32 @@ def may_be_read_by_others(mode: int, owner: int, us: int) -> bool:
     return bool(mode & (stat.S_IRWXG | stat.S_IRWXO) & ~lent)
 
 
-def _read_private(path: Path, name: str) -> bytes:
+def _read_private(path: Path, name: Said) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         reason = os.strerror(error.errno or errno.EIO)
         raise KeyUnavailableError(
-            key=name, detail=f"{path}: {reason}; put the file there or restore it from its back-up"
+            key=name,
+            detail=Said(
+                f"{path}: {reason}; put the file there or restore it from its back-up",
+                f"{path}：{reason}；请将文件放到该处，或从备份恢复",
+            ),
         ) from None
     try:
         # Asked of the open file: its name may have been turned to another one meanwhile.
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise KeyUnavailableError(key=name, detail=f"{path} is not a regular file")
+            raise KeyUnavailableError(
+                key=name, detail=Said(f"{path} is not a regular file", f"{path} 不是普通文件")
+            )
         if may_be_read_by_others(status.st_mode, status.st_uid, os.geteuid()):
             raise KeyUnavailableError(
                 key=name,
-                detail=f"{path} can be read by other users; find out who did, "
-                f"then: chmod 600 {path}",
+                detail=Said(
+                    f"{path} can be read by other users; find out who did, then: chmod 600 {path}",
+                    f"{path} 可被其他用户读取；请查明谁读取过，然后执行：chmod 600 {path}",
+                ),
             )
         return os.read(descriptor, _MAX_BYTES)
     finally:
@@ -175,17 +202,25 @@ def _from_hex(text: object) -> bytes | None:
         return None
 
 
-def _label(kind: object, role: object) -> str:
+def _label(kind: object, role: object) -> Said:
     # Only words that we know are repeated: the file may be anything.
-    if kind not in SECRET_SIZES:
-        return "something else"
-    return f"the {role} root" if role in {"base", "reveal"} else f"the {kind} key"
+    if not isinstance(kind, str) or kind not in SECRET_SIZES:
+        return Said("something else", "其他内容")
+    for root, name in ROOT_KEYS.items():
+        if role == root:
+            return Said(f"the {name} root", f"{name.zh}密钥")
+    return Said(f"the {kind} key", f"{KEYS[kind].zh}密钥")
 
 
 def _creation_error(path: Path, error: OSError) -> ConfigurationError | LocalDiskError:
     reason = f"{path}: {os.strerror(error.errno or errno.EIO)}"
     if error.errno in _OUR_MISTAKE:
-        return ConfigurationError(detail=f"{reason}; name a folder that exists and is yours")
+        return ConfigurationError(
+            detail=Said(
+                f"{reason}; name a folder that exists and is yours",
+                f"{reason}；请写明一个已存在且属于您的目录",
+            )
+        )
     return LocalDiskError(detail=reason)
 
 

@@ -3,13 +3,20 @@
 None of these values holds a secret: they name a file, a variable, a key.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from archiver.errors import ConfigurationError
+from archiver.errors import ConfigurationError, Said
 
 RootName = Literal["base", "reveal"]
+
+ROOT_KEYS: Final[Mapping[RootName, Said]] = {
+    "base": Said("base", "基础根"),
+    "reveal": Said("reveal", "卡密根"),
+}
+"""What roots are called in errors, before the word "key" or "root"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,10 @@ def parse_root_spec(text: str, folder: Path) -> RootSpec:
         return KmsRoot(value)
     # The text is not repeated: somebody may have written the passphrase itself there.
     raise ConfigurationError(
-        detail="[keys] root and reveal_root are written file:PATH, "
-        "passphrase:NAME_OF_AN_ENVIRONMENT_VARIABLE or aws-kms:KEY_OR_ALIAS"
+        detail=Said(
+            "[keys] root and reveal_root are written file:PATH, "
+            "passphrase:NAME_OF_AN_ENVIRONMENT_VARIABLE or aws-kms:KEY_OR_ALIAS",
+            "[keys] 的 root 和 reveal_root 应写作 file:路径、passphrase:环境变量名 "
+            "或 aws-kms:密钥或别名",
+        )
     )
