@@ -1,6 +1,7 @@
 """A night: every closed day that is not sealed yet, of every source, oldest first.
 
-Responsible for the order of things: batches are sealed, then the manifest that names them,
+Responsible for the order of things: nothing is sealed before a proof of the store's lock is at
+hand; batches are sealed, then the manifest that names them,
 then the local known orders. A crash between any two leaves nothing half visible, and running
 the night again finishes it. One source that fails does not keep the others from being sealed.
 """
@@ -26,9 +27,11 @@ from archiver.errors import (
     ReadBackError,
     RequestError,
     RetentionRefusedError,
+    Said,
     SourceUnavailableError,
 )
 from archiver.known import KnownOrders
+from archiver.lockproof import latest_proof, require_proof
 from archiver.ports import Progress, Window
 from schemas.documents import ChannelSum, Manifest, SealedObject
 
@@ -97,13 +100,22 @@ class Night:
         Raises:
             RequestError: `as_of` is not closed yet.
             TamperedError: The store's manifests do not hold.
+            LockNotProvenError: No recent proof shows that the store's lock holds.
+            NoFenceError: The store does not keep two runs apart.
         """
         last = self.archive.rules.last_closed_day(self.archive.clock.now())
         if as_of is not None and as_of > last:
-            raise RequestError(detail=f"{as_of} is not closed yet; the last one is {last}")
+            raise RequestError(
+                detail=Said(
+                    f"{as_of} is not closed yet; the last one is {last}",
+                    f"{as_of} 尚未结束；最近一个已结束日为 {last}",
+                )
+            )
         self.catalog.refresh()
         self.known.catch_up(self.catalog)
         report = NightReport()
+        if ageing := require_proof(self.archive, latest_proof(self.archive)):
+            report.failures.append(ageing)
         for source in self.sources:
             try:
                 for day in self._seal_source(source, as_of or last):
@@ -189,7 +201,10 @@ class Night:
             except RepeatedIdsError as repeated:
                 apart = np.union1d(apart, repeated.heads)
         raise SourceUnavailableError(
-            source=source.source.name, detail="order ids keep repeating while they are read"
+            source=source.source.name,
+            detail=Said(
+                "order ids keep repeating while they are read", "读取期间订单号不断重复出现"
+            ),
         )
 
     def _sealed(self, batches: Iterator[Batch]) -> list[sealing.Sealed]:
@@ -215,7 +230,10 @@ class Night:
         limit = self.archive.rules.max_bytes_per_night
         if self._bytes_sealed > limit:
             raise RetentionRefusedError(
-                detail=f"{batch.source} {batch.day}: more than max_bytes_per_night = {limit}"
+                detail=Said(
+                    f"{batch.source} {batch.day}: more than max_bytes_per_night = {limit}",
+                    f"{batch.source} {batch.day}：超过 max_bytes_per_night = {limit}",
+                )
             )
 
     def _finish(
@@ -301,7 +319,7 @@ def _sums(source: MappedSource, capture: Capture, day: date, sealed: Paid) -> li
         ):
             raise ReadBackError(
                 key=f"{source.source.name} {day} {key[1]}",
-                detail="sums of source and archive differ",
+                detail=Said("sums of source and archive differ", "数据源与档案的合计不一致"),
             )
         sums.append(
             ChannelSum(

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.keywrap import (
     aes_key_wrap,
 )
 
-from archiver.errors import KeyUnavailableError, TamperedError
+from archiver.errors import KeyUnavailableError, Said, TamperedError
 from schemas.orders import leaf_paths
 
 ROW_GROUP_ROWS: Final = 10_000
@@ -176,17 +176,25 @@ def open_file(
     """
     view = memoryview(content)
     if bytes(view[-4:]) != _MAGIC:
-        raise TamperedError(key=where, detail="not an encrypted Parquet file")
+        raise TamperedError(
+            key=where, detail=Said("not an encrypted Parquet file", "不是加密的 Parquet 文件")
+        )
     length = int.from_bytes(view[-_TRAILER:-4], "little") + _TRAILER
     if hashlib.sha256(view[-length:]).hexdigest() != footer_sha256:
-        raise TamperedError(key=where, detail="the footer is not the one that was signed")
+        raise TamperedError(
+            key=where,
+            detail=Said("the footer is not the one that was signed", "文件尾与签名时的不同"),
+        )
     properties = _factory(keks).file_decryption_properties(
         pe.KmsConnectionConfig(), pe.DecryptionConfiguration()
     )
     try:
         return pq.ParquetFile(pa.BufferReader(pa.py_buffer(view)), decryption_properties=properties)
     except PermissionError:
-        raise KeyUnavailableError(key="footer", detail=f"it does not open {where}") from None
+        raise KeyUnavailableError(
+            key=Said("footer", "文件尾"),
+            detail=Said(f"it does not open {where}", f"它打不开 {where}"),
+        ) from None
     except (OSError, pa.ArrowInvalid) as error:
         raise TamperedError(key=where, detail=str(error).splitlines()[0]) from None
 
@@ -206,7 +214,10 @@ def read_rows(file: pq.ParquetFile, columns: Sequence[str], where: str) -> pa.Ta
     try:
         return file.read(columns=list(columns), use_threads=False)
     except PermissionError:
-        raise KeyUnavailableError(key="column", detail=f"a column of {where} is closed") from None
+        raise KeyUnavailableError(
+            key=Said("column", "列"),
+            detail=Said(f"a column of {where} is closed", f"{where} 有一列无法打开"),
+        ) from None
     except (OSError, pa.ArrowInvalid) as error:
         raise TamperedError(key=where, detail=str(error).splitlines()[0]) from None
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from archiver.errors import ConfigurationError
+from archiver.errors import ConfigurationError, Said
 
 LEGAL_ZONE: Final = ZoneInfo("Asia/Shanghai")
 """The zone whose calendar the law counts in, wherever the shop or the archive is."""
@@ -32,7 +32,9 @@ class Rule:
             ConfigurationError: Fewer than zero years or a negative margin.
         """
         if self.years < 0 or self.margin < timedelta(0):
-            raise ConfigurationError(detail="a retention period cannot be negative")
+            raise ConfigurationError(
+                detail=Said("a retention period cannot be negative", "保存期限不能为负")
+            )
 
 
 def require_lawful(rule: Rule, lookback: timedelta) -> None:
@@ -44,13 +46,21 @@ def require_lawful(rule: Rule, lookback: timedelta) -> None:
     """
     if rule.years < MINIMUM_YEARS:
         raise ConfigurationError(
-            detail=f"[retention] years = {rule.years}; the E-Commerce Law (Art. 31) "
-            f"demands at least {MINIMUM_YEARS}"
+            detail=Said(
+                f"[retention] years = {rule.years}; the E-Commerce Law (Art. 31) "
+                f"demands at least {MINIMUM_YEARS}",
+                f"[retention] years = {rule.years}；《电子商务法》第三十一条"
+                f"要求至少 {MINIMUM_YEARS} 年",
+            )
         )
     if rule.margin < lookback:
         raise ConfigurationError(
-            detail=f"[retention] margin_days = {rule.margin.days} is less than "
-            f"lookback_days = {lookback.days}"
+            detail=Said(
+                f"[retention] margin_days = {rule.margin.days} is less than "
+                f"lookback_days = {lookback.days}",
+                f"[retention] margin_days = {rule.margin.days} 小于 "
+                f"lookback_days = {lookback.days}",
+            )
         )
 
 

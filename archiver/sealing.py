@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from archiver import canonical, keyring, layout, merkle, partition, retention, tokens
 from archiver.archive import Archive
 from archiver.batch import Batch, Paid, paid_by_channel
-from archiver.errors import ReadBackError, RetentionRefusedError
+from archiver.errors import ReadBackError, RetentionRefusedError, Said
 from archiver.known import LEAVES as KNOWN_LEAVES
 from archiver.known import known_kek
 from archiver.partition import EncryptedFile
@@ -233,7 +233,10 @@ def _row_groups(rows: pa.Table) -> list[tuple[int, pa.Table]]:
 def _put(archive: Archive, key: str, file: EncryptedFile, retain_until: datetime) -> StoredObject:
     stored = archive.store.put(key, partition.as_binary_file(file), retain_until=retain_until)
     if stored.sha256 != file.sha256 or stored.size_bytes != file.content.size:
-        raise ReadBackError(key=key, detail="the store reports another digest or size")
+        raise ReadBackError(
+            key=key,
+            detail=Said("the store reports another digest or size", "存储报告的摘要或大小不同"),
+        )
     return stored
 
 
@@ -247,14 +250,17 @@ def _read_back(
     """Return the rows as the store gives them back, by version id, decrypted."""
     content = archive.store.get(stored.key, stored.version_id)
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise ReadBackError(key=stored.key, detail="other bytes")
+        raise ReadBackError(key=stored.key, detail=Said("other bytes", "字节不同"))
     opened = partition.open_file(content, keks, footer_sha256=file.footer_sha256, where=stored.key)
     return partition.read_rows(opened, list(leaf_keys), stored.key)
 
 
 def _require_equal(back: pa.Table, sealed: pa.Table, key: str) -> None:
     if not back.equals(sealed):
-        raise ReadBackError(key=key, detail="the rows do not decrypt to what was sealed")
+        raise ReadBackError(
+            key=key,
+            detail=Said("the rows do not decrypt to what was sealed", "解密所得的行与封存的不同"),
+        )
 
 
 def _described(
@@ -288,8 +294,12 @@ def _refuse_overlong(archive: Archive, batch: Batch) -> None:
     overshoot = batch.retain_until - lawful
     if overshoot.days >= MAX_OVERSHOOT_DAYS:
         raise RetentionRefusedError(
-            detail=f"{batch.source} {batch.day}: {batch.retain_until:%Y-%m-%d} is "
-            f"{overshoot.days} days beyond what an order completed today may be locked for"
+            detail=Said(
+                f"{batch.source} {batch.day}: {batch.retain_until:%Y-%m-%d} is "
+                f"{overshoot.days} days beyond what an order completed today may be locked for",
+                f"{batch.source} {batch.day}：{batch.retain_until:%Y-%m-%d} "
+                f"比今日完成的订单可锁定到的日期还晚 {overshoot.days} 天",
+            )
         )
 
 

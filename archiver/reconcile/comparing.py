@@ -12,7 +12,7 @@ from typing import Literal
 
 from archiver.archive import Archive
 from archiver.catalog import Catalog
-from archiver.errors import RequestError
+from archiver.errors import RequestError, Said
 from archiver.keyring import KeyPair
 from archiver.ports import Progress
 from archiver.reconcile.judging import (
@@ -125,8 +125,11 @@ def compare(
     except TooLargeError:
         judge.close()
         raise RequestError(
-            detail=f"the statement needs more than {MEMORY_LIMIT} of memory; compare fewer days at "
-            "once, with --from and --to"
+            detail=Said(
+                f"the statement needs more than {MEMORY_LIMIT} of memory; compare fewer days at "
+                "once, with --from and --to",
+                f"账单所需内存超过 {MEMORY_LIMIT}；请用 --from 和 --to 减少每次核对的天数",
+            )
         ) from None
     except BaseException:
         judge.close()
@@ -165,11 +168,16 @@ class _Readings:
 def _sources(catalog: Catalog, request: Request) -> list[str]:
     sealed = sorted({entry.document.source for entry in catalog.entries})
     if not sealed:
-        raise RequestError(detail="nothing is sealed yet")
+        raise RequestError(detail=Said("nothing is sealed yet", "尚未封存任何内容"))
     unknown = ", ".join(name for name in request.sources if name not in sealed)
     if unknown:
         names = ", ".join(sealed)
-        raise RequestError(detail=f"nothing is sealed of source {unknown}; there are {names}")
+        raise RequestError(
+            detail=Said(
+                f"nothing is sealed of source {unknown}; there are {names}",
+                f"数据源 {unknown} 没有封存过任何内容；已有数据源：{names}",
+            )
+        )
     return sorted(request.sources) or sealed
 
 
@@ -184,7 +192,12 @@ def _unsealed(catalog: Catalog, sources: Sequence[str], first: date, last: date)
     sealed = [catalog.days(source) for source in sources]
     begins = min(min(days) for days in sealed)
     if first < begins:
-        raise RequestError(detail=f"the archive begins on {begins}; use --from {begins}")
+        raise RequestError(
+            detail=Said(
+                f"the archive begins on {begins}; use --from {begins}",
+                f"档案库始于 {begins}；请使用 --from {begins}",
+            )
+        )
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     # A source says nothing about the days before its own first one.
     return [

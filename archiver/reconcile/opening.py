@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from archiver.errors import RequestError, StatementAccountError, StatementError
+from archiver.errors import RequestError, Said, StatementAccountError, StatementError
 from archiver.masking import masked
 from archiver.statements import (
     Entry,
@@ -142,17 +142,23 @@ class _Period:
     ) -> tuple[datetime, datetime]:
         """Return the instants between which the statement says everything."""
         if self.start and self.end and self.start >= self.end:
-            raise RequestError(detail="--from lies behind --to")
+            raise RequestError(detail=Said("--from lies behind --to", "--from 晚于 --to"))
         if reader.periods:
             start = min(period[0] for period in reader.periods)
             end = max(period[1] for period in reader.periods)
             if (self.start and self.start < start) or (self.end and self.end > end):
                 raise RequestError(
-                    detail=f"{name} covers {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} only"
+                    detail=Said(
+                        f"{name} covers {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} only",
+                        f"{name} 仅涵盖 {start:%Y-%m-%d %H:%M} 至 {end:%Y-%m-%d %H:%M}",
+                    )
                 )
             if self.times and not start <= self.times[0] <= self.times[1] < end:
                 raise StatementError(
-                    file=name, detail="it has rows outside the period that it states"
+                    file=name,
+                    detail=Said(
+                        "it has rows outside the period that it states", "有的行在其载明的期间之外"
+                    ),
                 )
         elif self.times:
             # Exports without a header are of whole days.
@@ -162,7 +168,11 @@ class _Period:
             start, end = self.start, self.end
         else:
             raise StatementError(
-                file=name, detail="it has no rows to tell its days by; use --from and --to"
+                file=name,
+                detail=Said(
+                    "it has no rows to tell its days by; use --from and --to",
+                    "没有可据以判断日期的行；请使用 --from 和 --to",
+                ),
             )
         return self.start or start, self.end or end
 
@@ -184,9 +194,9 @@ def _fingerprint(path: Path) -> tuple[str, int, Encoding]:
     except OSError as error:
         raise RequestError(detail=f"{path}: {error.strerror}") from None
     except UnusableError as error:
-        raise StatementError(file=path.name, detail=str(error)) from None
+        raise StatementError(file=path.name, detail=error.said) from None
     if not size:
-        raise StatementError(file=path.name, detail="it is empty")
+        raise StatementError(file=path.name, detail=Said("it is empty", "文件为空"))
     return digest.hexdigest(), size, encoding
 
 
@@ -196,20 +206,23 @@ def _read(
     encoding: Encoding,
     take: Callable[[Iterable[Entry]], None],
 ) -> None:
-    problem = ""
+    problem: Said | None = None
     try:
         with path.open(encoding=encoding) as lines:
             take(reader.entries(lines))
     except UnusableError as error:
-        problem = str(error)
+        problem = error.said
     except OSError as error:
         raise RequestError(detail=f"{path}: {error.strerror}") from None
     if reader.broken_count:
         # A total that does not fit is mostly the consequence of these.
-        shown = [f"line {one.line}: {one.reason}" for one in reader.broken[:SHOWN]]
-        if reader.broken_count > len(shown):
-            shown.append(f"and {reader.broken_count - len(shown)} more broken lines")
-        problem = "; ".join(shown)
+        shown = reader.broken[:SHOWN]
+        en = [f"line {one.line}: {one.reason}" for one in shown]
+        zh = [f"第 {one.line} 行：{one.reason.zh}" for one in shown]
+        if more := reader.broken_count - len(shown):
+            en.append(f"and {more} more broken lines")
+            zh.append(f"另有 {more} 行损坏")
+        problem = Said("; ".join(en), "；".join(zh))
     if problem:
         raise StatementError(file=path.name, detail=problem)
 
@@ -231,7 +244,10 @@ def _account(reader: StatementReader, request: Request) -> tuple[str | None, boo
         if not ours.intersection(names):
             raise StatementAccountError(
                 file=request.statement.name,
-                detail=f"{masked(names[0])} is none of the accounts that are named",
+                detail=Said(
+                    f"{masked(names[0])} is none of the accounts that are named",
+                    f"{masked(names[0])} 不在指明的账户之中",
+                ),
             )
     return shown, True
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from archiver import layout
 from archiver.archive import Archive
-from archiver.errors import AlreadyStoredError, AnotherRunError, LocalDiskError, RequestError
+from archiver.errors import AlreadyStoredError, AnotherRunError, LocalDiskError, RequestError, Said
 from archiver.reconcile.comparing import Comparison
 from archiver.reconcile.judging import Found
 from archiver.tokens import derive_key, tokens
@@ -68,7 +68,7 @@ def record(archive: Archive, comparison: Comparison) -> Reconciliation:
         except AlreadyStoredError:
             continue
         return document
-    raise AnotherRunError(detail="it records reconciliations, too")
+    raise AnotherRunError(detail=Said("it records reconciliations, too", "它也在记录对账结果"))
 
 
 def write_report(path: Path, differences: Iterator[Found]) -> int:
@@ -81,7 +81,9 @@ def write_report(path: Path, differences: Iterator[Found]) -> int:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     except FileExistsError:
-        raise RequestError(detail=f"{path} exists; it is not overwritten") from None
+        raise RequestError(
+            detail=Said(f"{path} exists; it is not overwritten", f"{path} 已存在，不予覆盖")
+        ) from None
     except OSError as error:
         raise RequestError(detail=f"{path}: {error.strerror}") from None
     count = 0

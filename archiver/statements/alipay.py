@@ -39,10 +39,14 @@ class _Totals:
         name, count, amount = match[1], int(match[2]), match[3]
         if count != self.counts[name]:
             raise UnusableError(
-                f"it states {count} rows of {name} and has {self.counts[name]}: cut off or altered"
+                f"it states {count} rows of {name} and has {self.counts[name]}: cut off or altered",
+                f"载明{name} {count} 行，实有 {self.counts[name]} 行：被截断或改动",
             )
         if amount is not None and abs(parse_amount(amount)) != abs(self.sums.get(name, _NOTHING)):
-            raise UnusableError(f"its rows do not add up to the total that it states for {name}")
+            raise UnusableError(
+                f"its rows do not add up to the total that it states for {name}",
+                f"各行相加与其载明的{name}合计不符",
+            )
         return True
 
 
@@ -81,9 +85,9 @@ class _AlipayTable:
         if end is not None:
             cells = [*cells[:place], ",".join(cells[place:end]), *cells[end:]]
         if len(cells) < self._width:
-            raise BrokenLineError("it has fewer cells than the header")
+            raise BrokenLineError("it has fewer cells than the header", "单元格少于表头")
         if any(cell.strip() for cell in cells[self._width :]):
-            raise BrokenLineError("it has more cells than the header")
+            raise BrokenLineError("it has more cells than the header", "单元格多于表头")
         return cells
 
     def _cell(self, cells: Sequence[str], name: str) -> str:
@@ -118,7 +122,7 @@ class AlipayAccount(_AlipayTable):
         expense = -abs(parse_amount(self._cell(cells, "支出金额(-元)")))
         identity = parse_number(self._cell(cells, "账务流水号"))
         if identity is None:
-            raise BrokenLineError("it has no number of its own")
+            raise BrokenLineError("it has no number of its own", "没有自己的流水号")
         label = cleaned(self._cell(cells, "业务类型")).replace("（", "(").replace("）", ")")
         kind = Kind.OTHER
         if label in self.payments and income > 0:
@@ -164,12 +168,14 @@ class AlipayBusiness(_AlipayTable):
         cells = self._aligned(cells)
         label = cleaned(self._cell(cells, "业务类型"))
         if label not in ("交易", "退款"):
-            raise BrokenLineError("its 业务类型 is neither 交易 nor 退款")
+            raise BrokenLineError(
+                "its 业务类型 is neither 交易 nor 退款", "业务类型既非交易也非退款"
+            )
         amount = parse_amount(self._cell(cells, "订单金额(元)"))
         provider_no = parse_number(self._cell(cells, "支付宝交易号"))
         refund_no = parse_number(self._cell(cells, "退款批次号/请求号"))
         if provider_no is None:
-            raise BrokenLineError("it has no 支付宝交易号")
+            raise BrokenLineError("it has no 支付宝交易号", "没有支付宝交易号")
         time = self._cell(cells, "完成时间")
         made = Entry(
             line=line,

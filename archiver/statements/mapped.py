@@ -38,7 +38,7 @@ from pydantic import (
     model_validator,
 )
 
-from archiver.errors import ConfigurationError
+from archiver.errors import ConfigurationError, Said
 from archiver.statements.model import BrokenLineError, Entry, Kind
 from archiver.statements.text import (
     cleaned,
@@ -144,12 +144,19 @@ def parse_statement_mapping(text: str) -> StatementMapping:
     try:
         return StatementMapping.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(detail=f"the statement's mapping is no TOML: {error}") from None
+        raise ConfigurationError(
+            detail=Said(
+                f"the statement's mapping is no TOML: {error}", f"账单映射不是有效的 TOML：{error}"
+            )
+        ) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(
-            detail=f"the statement's mapping: {place} {first['msg']}".strip()
+            detail=Said(
+                f"the statement's mapping: {place} {first['msg']}".strip(),
+                f"账单映射：{place} {first['msg']}".strip(),
+            )
         ) from None
 
 
@@ -179,7 +186,7 @@ class MappedTable:
     def entry(self, line: int, cells: Sequence[str]) -> Entry:
         """Return a row as an entry."""
         if len(cells) < self._width:
-            raise BrokenLineError("it has fewer cells than the header")
+            raise BrokenLineError("it has fewer cells than the header", "单元格少于表头")
 
         def cell(field: str) -> str:
             return cells[self._places[field]] if field in self._places else ""
@@ -191,20 +198,20 @@ class MappedTable:
         elif label in self._kinds:
             kind = self._kinds[label]
         else:
-            raise BrokenLineError("the mapping does not know its kind")
+            raise BrokenLineError("the mapping does not know its kind", "映射不认识其种类")
         states = self._mapping.states
         if states is not None:
             state = cleaned(cell("state"))
             if state in states.ignored:
                 kind, label = Kind.OTHER, state
             elif state not in states.counted:
-                raise BrokenLineError("the mapping does not know its state")
+                raise BrokenLineError("the mapping does not know its state", "映射不认识其状态")
         provider_no = parse_number(cell("provider_no"))
         merchant_no = parse_number(cell("merchant_no"))
         refund_no = parse_number(cell("refund_no"))
         own = provider_no or merchant_no
         if own is None and kind is not Kind.OTHER:
-            raise BrokenLineError("it has no number")
+            raise BrokenLineError("it has no number", "没有单号")
         if account := parse_number(cell("account")):
             self.accounts.add((account,))
         refund = kind is Kind.REFUND

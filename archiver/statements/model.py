@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
+from archiver.errors import Said
+
 
 class Kind(StrEnum):
     """What a row of a statement is about."""
@@ -46,15 +48,23 @@ class BrokenLine:
     """A line that is no entry. What it says is not repeated here: it may name a buyer."""
 
     line: int
-    reason: str
+    reason: Said
 
 
 class BrokenLineError(Exception):
     """This line is no entry."""
 
+    def __init__(self, en: str, zh: str) -> None:
+        self.said = Said(en, zh)
+        super().__init__(en)
+
 
 class UnusableError(Exception):
     """The statement as a whole cannot be used; the message says why, without its contents."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        self.said = Said(en, zh)
+        super().__init__(en)
 
 
 class Layout(Protocol):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from archiver.errors import Said
 from archiver.retention import LEGAL_ZONE
 from archiver.statements.alipay import AlipayAccount, AlipayBusiness
 from archiver.statements.mapped import MappedTable, StatementMapping
@@ -91,18 +92,20 @@ class StatementReader:
             try:
                 cells = self._cells(stripped)
             except csv.Error:
-                self._break(number, "its quotes do not match")
+                self._break(number, Said("its quotes do not match", "引号不成对"))
                 continue
             try:
                 entry = self._row(number, cells)
             except BrokenLineError as error:
-                self._break(number, str(error))
+                self._break(number, error.said)
                 continue
             if entry is not None:
                 self.rows += 1
                 yield entry
         if self._table is None:
-            raise UnusableError("no header row of a known statement was found")
+            raise UnusableError(
+                "no header row of a known statement was found", "未找到已知账单的表头行"
+            )
         self._close()
 
     @property
@@ -132,7 +135,8 @@ class StatementReader:
         if self._table is None:
             if number > HEADER_LINES:
                 raise UnusableError(
-                    f"no header row of a known statement in its first {HEADER_LINES} lines"
+                    f"no header row of a known statement in its first {HEADER_LINES} lines",
+                    f"前 {HEADER_LINES} 行中没有已知账单的表头行",
                 )
             return None
         if self._ended:
@@ -153,7 +157,7 @@ class StatementReader:
                 table.entry(number, cells)
             except BrokenLineError:
                 return
-        raise BrokenLineError("it stands behind the table's end")
+        raise BrokenLineError("it stands behind the table's end", "位于表格结尾之后")
 
     def _header(self, cells: Sequence[str]) -> Callable[[], Layout] | None:
         if not self._ended and column_name(cells[0]) != self._first_name:
@@ -176,7 +180,10 @@ class StatementReader:
         self._layouts.add(self._table.name)
         self._channel = self._table.channel
         if len(self._layouts) > 1:
-            raise UnusableError("it joins statements of different kinds; compare them one by one")
+            raise UnusableError(
+                "it joins statements of different kinds; compare them one by one",
+                "它拼接了不同种类的账单；请逐一核对",
+            )
         self._ended = False
         self._totals_seen = 0
         if self._channel == "wechat" or (self.mapping is not None and self.mapping.footer):
@@ -187,7 +194,9 @@ class StatementReader:
         if self._table is None:
             return
         if self._totals_next or (self._needs_end and not self._ended):
-            raise UnusableError("it ends in the middle: its closing lines are missing")
+            raise UnusableError(
+                "it ends in the middle: its closing lines are missing", "中途结束：缺少结尾行"
+            )
         self.accounts |= self._table.accounts
         self.totals_checked = self.totals_checked and self._totals_seen > 0
 
@@ -208,7 +217,7 @@ class StatementReader:
         if self._table is not None:
             self._totals_seen += self._table.check_remark(remark)
 
-    def _break(self, number: int, reason: str) -> None:
+    def _break(self, number: int, reason: Said) -> None:
         self.broken_count += 1
         if len(self.broken) < KEPT_BROKEN:
             self.broken.append(BrokenLine(line=number, reason=reason))
@@ -241,7 +250,9 @@ def _instant(text: str) -> datetime:
     try:
         return parse_time(text if ":" in text else f"{text.strip()} 00:00:00", LEGAL_ZONE)
     except BrokenLineError:
-        raise UnusableError("the period in its header cannot be read") from None
+        raise UnusableError(
+            "the period in its header cannot be read", "表头中的起止日期无法读取"
+        ) from None
 
 
 def _joined(lines: Iterable[str], splits: Callable[[str], bool]) -> Iterator[tuple[int, str]]:

@@ -44,11 +44,17 @@ def detect_encoding(chunks: Iterable[bytes]) -> Encoding:
     first = True
     for chunk in chunks:
         if first and chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise UnusableError("it is UTF-16; export it as CSV in UTF-8 or GBK")
+            raise UnusableError(
+                "it is UTF-16; export it as CSV in UTF-8 or GBK",
+                "编码为 UTF-16；请导出为 UTF-8 或 GBK 编码的 CSV",
+            )
         if first and chunk.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-            raise UnusableError("it is an archive or a spreadsheet; unpack it or export CSV")
+            raise UnusableError(
+                "it is an archive or a spreadsheet; unpack it or export CSV",
+                "这是压缩包或电子表格；请解压或导出 CSV",
+            )
         if b"\0" in chunk:
-            raise UnusableError("it has NUL bytes: no text")
+            raise UnusableError("it has NUL bytes: no text", "含有 NUL 字节，不是文本")
         first = False
         _decode(decoders, chunk, final=False)
     _decode(decoders, b"", final=True)
@@ -62,7 +68,9 @@ def _decode(decoders: dict[str, codecs.IncrementalDecoder], chunk: bytes, *, fin
         except UnicodeDecodeError:
             del decoders[name]
     if not decoders:
-        raise UnusableError("it is neither UTF-8 nor GBK/GB18030")
+        raise UnusableError(
+            "it is neither UTF-8 nor GBK/GB18030", "编码既非 UTF-8 也非 GBK/GB18030"
+        )
 
 
 def cleaned(cell: str) -> str:
@@ -103,9 +111,14 @@ def parse_number(cell: str) -> str | None:
     if number in _ABSENT:
         return None
     if _SCIENTIFIC.fullmatch(number):
-        raise BrokenLineError("a number was rounded by a spreadsheet; use the file as exported")
+        raise BrokenLineError(
+            "a number was rounded by a spreadsheet; use the file as exported",
+            "单号已被电子表格软件舍入；请使用导出的原文件",
+        )
     if len(number) > _LONGEST_NUMBER or not number.isprintable():
-        raise BrokenLineError("a number is too long or has control characters")
+        raise BrokenLineError(
+            "a number is too long or has control characters", "单号过长或含有控制字符"
+        )
     return number
 
 
@@ -120,10 +133,10 @@ def parse_amount(cell: str) -> Decimal:
         return Decimal("0.00")
     match = _AMOUNT.fullmatch(text)
     if match is None:
-        raise BrokenLineError("an amount is no number")
+        raise BrokenLineError("an amount is no number", "金额不是数字")
     sign, whole, fraction = match[1], match[2].replace(",", ""), match[3] or ""
     if fraction[_CENTS:].strip("0"):
-        raise BrokenLineError("an amount has fractions of a cent")
+        raise BrokenLineError("an amount has fractions of a cent", "金额有不足一分的尾数")
     amount = Decimal(f"{sign}{whole}.{fraction[:_CENTS]:0<2}")
     return amount or Decimal("0.00")
 
@@ -146,10 +159,10 @@ def parse_time(cell: str, zone: tzinfo, time_format: str | None = None) -> datet
     for one in _TIMES if time_format is None else (time_format,):
         with suppress(ValueError):
             return _aware(datetime.strptime(text, one), zone)  # noqa: DTZ007  `_aware` does it
-    raise BrokenLineError("a time cannot be read")
+    raise BrokenLineError("a time cannot be read", "时间无法读取")
 
 
 def _aware(at: datetime, zone: tzinfo) -> datetime:
     if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
-        raise BrokenLineError("a time is absurd")
+        raise BrokenLineError("a time is absurd", "时间不合常理")
     return at.replace(tzinfo=zone) if at.tzinfo is None else at

@@ -47,9 +47,14 @@ class _WeChatTable:
             try:
                 stated = parse_amount(cells[place])
             except (IndexError, BrokenLineError):
-                raise UnusableError(f"its total {total} cannot be read") from None
+                raise UnusableError(
+                    f"its total {total} cannot be read", f"合计“{total}”无法读取"
+                ) from None
             if abs(stated) != abs(self._sums.get(name, _NOTHING)):
-                raise UnusableError(f"its rows do not add up to its {total}: incomplete or altered")
+                raise UnusableError(
+                    f"its rows do not add up to its {total}: incomplete or altered",
+                    f"各行相加与合计“{total}”不符：不完整或被改动",
+                )
 
     def check_remark(self, remark: str) -> bool:  # noqa: ARG002  the protocol's
         """Say that no remark states a total."""
@@ -57,9 +62,9 @@ class _WeChatTable:
 
     def _row(self, cells: Sequence[str]) -> Callable[..., str]:
         if len(cells) < self._width:
-            raise BrokenLineError("it has fewer cells than the header")
+            raise BrokenLineError("it has fewer cells than the header", "单元格少于表头")
         if len(cells) > self._width and any(cell.strip() for cell in cells[self._width :]):
-            raise BrokenLineError("it has more cells than the header")
+            raise BrokenLineError("it has more cells than the header", "单元格多于表头")
 
         def cell(*names: str) -> str:
             place = next((self._places[name] for name in names if name in self._places), None)
@@ -90,12 +95,12 @@ class WeChatTrade(_WeChatTable):
         cell = self._row(cells)
         state = cleaned(cell("交易状态"))
         if state not in ("SUCCESS", "REFUND", "REVOKED"):
-            raise BrokenLineError("its 交易状态 is unknown")
+            raise BrokenLineError("its 交易状态 is unknown", "交易状态未知")
         if cleaned(cell("货币种类")) not in ("", "CNY"):
-            raise BrokenLineError("it is not in CNY")
+            raise BrokenLineError("it is not in CNY", "币种不是人民币")
         provider_no = parse_number(cell("微信订单号"))
         if provider_no is None:
-            raise BrokenLineError("it has no 微信订单号")
+            raise BrokenLineError("it has no 微信订单号", "没有微信订单号")
         ordered = parse_amount(cell("订单金额", "总金额", "应结订单金额"))
         asked = parse_amount(cell("申请退款金额", "退款金额"))
         refund_no = parse_number(cell("商户退款单号"))
@@ -144,10 +149,12 @@ class WeChatFunds(_WeChatTable):
         cell = self._row(cells)
         direction, label = cleaned(cell("收支类型")), cleaned(cell("业务类型"))
         if direction not in ("收入", "支出"):
-            raise BrokenLineError("its 收支类型 is neither 收入 nor 支出")
+            raise BrokenLineError(
+                "its 收支类型 is neither 收入 nor 支出", "收支类型既非收入也非支出"
+            )
         identity = parse_number(cell("资金流水单号"))
         if identity is None:
-            raise BrokenLineError("it has no 资金流水单号")
+            raise BrokenLineError("it has no 资金流水单号", "没有资金流水单号")
         number = parse_number(cell("微信支付业务单号"))
         voucher = parse_number(cell("业务凭证号"))
         amount = abs(parse_amount(cell("收支金额(元)")))
