@@ -44,7 +44,7 @@ bench: $(INSTALLED) servers bench-tools ## Measure speed and memory against peer
 
 .PHONY: soak
 soak: $(INSTALLED) servers ## Run the property tests with N examples each (make soak N=5000)
-	@HYPOTHESIS_PROFILE=soak SOAK_EXAMPLES=$(N) $(BIN)/python -m pytest -n $(WORKERS) -m hypothesis $(ARGS)
+	@HYPOTHESIS_PROFILE=soak SOAK_EXAMPLES=$(N) $(BIN)/python -m pytest -n $(WORKERS) -m "hypothesis or planted" $(ARGS)
 
 .PHONY: format
 format: $(INSTALLED) ## Format, and mend what ruff can mend

@@ -386,6 +386,7 @@ def test_a_microsecond_before_its_date_an_order_is_still_sealed(tmp_path: Path) 
         (datetime(2025, 12, 31, 15, 59, 59, tzinfo=UTC), "2029-01-10T16:00:00Z"),
         (datetime(2025, 12, 31, 16, tzinfo=UTC), "2029-01-11T16:00:00Z"),
         (datetime(2026, 3, 20, 15, 59, 59, 999999, tzinfo=UTC), "2029-03-30T16:00:00Z"),
+        (datetime(2026, 3, 20, 16, tzinfo=UTC), "2029-03-31T16:00:00Z"),
         (datetime(2026, 3, 21, 16, tzinfo=UTC), "2029-04-01T16:00:00Z"),
     ],
 )
@@ -455,15 +456,15 @@ def test_each_partition_of_a_supplement_has_the_date_of_its_own_latest_order(
 ) -> None:
     monkeypatch.setattr("archiver.batch.MAX_ROWS", 4)
     desk = founded(tmp_path, on_the_fourth(1))
-    desk.night()
+    desk.night_of(10)
     # Late orders of five days, newest first.
     desk.rows.extend(cards.order(10 + n, at(10 - n // 3)) for n in range(15))
-    desk.clock.instant = at(11, 3)
-    desk.night(as_of=march(4))
-    desk.rows.append(cards.order(99, at(11)))
     desk.night_of(11)
-    found = desk.audit()  # compares the dates
-    assert len(found.orders) == 17
+    late = [named for named in desk.audit().of("orders") if named.day == march(11)]
+    assert [len(named.rows) for named in late] == [4, 4, 4, 3]
+    assert [named.about["retain_until"][:10] for named in late] == [
+        f"2029-03-{day + 10}" for day in (7, 8, 9, 10)
+    ]
 
 
 def test_fat_rows_are_cut_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

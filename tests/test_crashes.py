@@ -5,6 +5,7 @@ of each order, and nothing half finished is ever visible.
 """
 
 import copy
+import hashlib
 import json
 import os
 import random
@@ -27,6 +28,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archiver import dsse
+from archiver.catalog import Catalog
 from archiver.errors import (
     AlreadyInitialisedError,
     AnotherRunError,
@@ -556,6 +558,15 @@ def test_a_delete_marker_hides_no_manifest(desk: Desk) -> None:
     require_finished(desk)
 
 
+def test_a_delete_marker_is_no_manifest(desk: Desk) -> None:
+    memory(desk).add_delete_marker("manifests/00000006.json")
+    desk.rows.append(cards.order(60, at(6)))
+    assert totals(desk.night_of(6))["orders"] == 1
+    shutil.rmtree(desk.place.folder / "index")
+    assert attempt(desk.night) is None
+    assert [manifest["number"] for manifest in desk.audit().manifests] == [1, 2, 3, 4, 5, 6]
+
+
 def forged(desk: Desk, of: int, key: Ed25519PrivateKey, **changes: object) -> bytes:
     """Return a manifest with other content, signed with `key`."""
     envelope = desk.store.get(f"manifests/{of:08d}.json")
@@ -584,8 +595,9 @@ def test_a_manifest_that_a_stranger_put_first_does_not_count_either(desk: Desk) 
     memory(desk).overwrite(key, forged_from(content, Ed25519PrivateKey.generate()))
     memory(desk).overwrite(key, content, retain_until=at(1).replace(year=2033))
     assert attempt(desk.night) is None
-    shutil.rmtree(desk.place.folder / "index")
-    assert attempt(desk.night) is None
+    catalog = Catalog(desk.open(), desk.place.folder / "another host")
+    catalog.refresh()
+    assert catalog.head == hashlib.sha256(content).hexdigest()
 
 
 def forged_from(envelope: bytes, key: Ed25519PrivateKey) -> bytes:

@@ -1,0 +1,337 @@
+"""The tests notice: one line is made wrong at a time, and the test that guards it must fail.
+
+Each fault is planted in a copy of the code and one test is run there in a process of its own. A
+normal run plants a third of them, another third each day; `make soak` and
+`PLANT=all` plant all.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ALL = os.environ.get("PLANT") == "all" or "SOAK_EXAMPLES" in os.environ
+THIRDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One line made wrong, and who must notice."""
+
+    what: str
+    file: str
+    right: str
+    wrong: str
+    noticed_by: str
+
+
+CAPTURE, NIGHTLY = "tests/test_capture.py::test_", "tests/test_nightly.py::test_"
+CRASHES, SEALING = "tests/test_crashes.py::test_", "tests/test_sealing.py::test_"
+READER, FOUNDING = "tests/test_format_reader.py::test_", "tests/test_initialise.py::test_"
+A_NIGHT_AGAIN = f"{CRASHES}a_night_can_be_repeated_after_a_failure_at_any_call"
+
+FAULTS = (
+    Fault(
+        "known orders are adopted before the manifest counts",
+        "archiver/nightly.py",
+        "            self.catalog.append(manifest)\n"
+        "            self.known.adopt(manifest.number, [one.known for one in sealed])\n",
+        "            self.known.adopt(manifest.number, [one.known for one in sealed])\n"
+        "            self.catalog.append(manifest)\n",
+        f"{A_NIGHT_AGAIN}",
+    ),
+    Fault(
+        "known orders are not caught up with",
+        "archiver/nightly.py",
+        "        self.known.catch_up(self.catalog)\n",
+        "",
+        f"{CRASHES}lost_and_damaged_local_files_are_made_again_by_the_next_night",
+    ),
+    Fault(
+        "grace is ignored",
+        "archiver/archive.py",
+        "(now - self.grace)",
+        "now",
+        f"{NIGHTLY}a_day_is_closed_when_its_grace_is_over_and_not_a_microsecond_before",
+    ),
+    Fault(
+        "no look-back from the oldest day due",
+        "archiver/nightly.py",
+        "self._midnight(days[0], 1) - rules.lookback",
+        "self._midnight(days[0], 1)",
+        f"{NIGHTLY}what_happened_while_no_night_ran_is_caught_up_with",
+    ),
+    Fault(
+        "the source's calendar is taken for the archive's",
+        "archiver/nightly.py",
+        "self._midnight(days[0], -2)",
+        "self._midnight(days[0])",
+        f"{NIGHTLY}a_first_night_misses_nothing_where_source_and_archive_have_other_calendars",
+    ),
+    Fault(
+        "since is ignored",
+        "archiver/nightly.py",
+        "earliest=rules.since or date.min",
+        "earliest=date.min",
+        f"{NIGHTLY}orders_before_since_are_not_this_archives",
+    ),
+    Fault(
+        "any number of bytes is locked",
+        "archiver/nightly.py",
+        "if self._bytes_sealed > limit:",
+        "if limit < 0:",
+        f"{NIGHTLY}more_bytes_than_foreseen_are_refused_and_nothing_counts",
+    ),
+    Fault(
+        "a row at the edge of the look-back is left out",
+        "archiver/capture.py",
+        "(numbers >= start)",
+        "(numbers > start)",
+        f"{NIGHTLY}the_look_back_reaches_exactly_as_far_as_configured",
+    ),
+    Fault(
+        "what is free at this instant is locked",
+        "archiver/capture.py",
+        "(free <= ",
+        "(free < ",
+        f"{CAPTURE}orders_past_their_retention_are_counted_and_not_sealed",
+    ),
+    Fault(
+        "a proxy moves the first end time",
+        "archiver/capture.py",
+        "np.where(proxy, match.completed_at, later)",
+        "np.where(proxy, own_ends, later)",
+        f"{CAPTURE}an_end_time_known_by_proxy_stands_however_often_the_row_is_saved",
+    ),
+    Fault(
+        "an end time moves earlier",
+        "archiver/capture.py",
+        "np.maximum(match.completed_at, own_ends)",
+        "own_ends",
+        f"{CAPTURE}an_end_time_of_its_own_may_move_later_but_never_earlier",
+    ),
+    Fault(
+        "first sight is forgotten",
+        "archiver/capture.py",
+        "np.where(match.found, match.first_seen_at, microseconds(self._now))",
+        "np.full(len(match.found), microseconds(self._now))",
+        f"{CAPTURE}a_change_of_its_own_columns_makes_the_next_revision",
+    ),
+    Fault(
+        "every revision is the first",
+        "archiver/capture.py",
+        "np.where(match.found, match.revision + 1, 1)",
+        "np.where(match.found, 1, 1)",
+        f"{CAPTURE}a_change_of_its_own_columns_makes_the_next_revision",
+    ),
+    Fault(
+        "duplicates are counted as new",
+        "archiver/capture.py",
+        "single = ~conflict & is_first",
+        "single = ~conflict",
+        f"{CAPTURE}equal_rows_count_once",
+    ),
+    Fault(
+        "one of two different rows is taken for the order",
+        "archiver/capture.py",
+        "conflict = np.isin(group, group[differs])",
+        "conflict = differs",
+        f"{CAPTURE}different_rows_with_one_id_are_all_rejects",
+    ),
+    Fault(
+        "retention is counted in the archive's zone",
+        "archiver/capture.py",
+        "local_days(ends, retention.LEGAL_ZONE)",
+        "local_days(ends, self.archive.rules.zone)",
+        f"{NIGHTLY}days_are_the_archives_and_retention_is_the_laws",
+    ),
+    Fault(
+        "a look-up is part of the digest",
+        "archiver/mapping/model.py",
+        "return tuple(sorted(named - self.lookup_columns))",
+        "return tuple(sorted(named))",
+        f"{CAPTURE}a_row_that_was_only_touched_is_unchanged",
+    ),
+    Fault(
+        "the change time is part of the digest",
+        "archiver/mapping/model.py",
+        "if name != change)",
+        "if name)",
+        f"{CAPTURE}a_row_that_was_only_touched_is_unchanged",
+    ),
+    Fault(
+        "three years are 1,095 days",
+        "archiver/retention.py",
+        "free = date(year, end.month, last_day) + timedelta(days=1)",
+        "free = date(end.year, end.month, end.day) + timedelta(days=365 * rule.years + 1)",
+        f"{CAPTURE}a_partition_is_kept_exactly_until_its_latest_orders_date",
+    ),
+    Fault(
+        "the 29th of February has an anniversary",
+        "archiver/retention.py",
+        "last_day = min(end.day, calendar.monthrange(year, end.month)[1])",
+        "last_day = end.day",
+        f"{CAPTURE}a_partition_is_kept_exactly_until_its_latest_orders_date",
+    ),
+    Fault(
+        "a cohort's month is that of UTC",
+        "archiver/retention.py",
+        "{retain.astimezone(zone):%Y-%m}",
+        "{retain:%Y-%m}",
+        f"{CAPTURE}a_partition_is_kept_exactly_until_its_latest_orders_date",
+    ),
+    Fault(
+        "a partition takes the earliest date of its orders",
+        "archiver/batch.py",
+        "retain_until=max(",
+        "retain_until=min(",
+        f"{CAPTURE}each_partition_of_a_supplement_has_the_date_of_its_own_latest_order",
+    ),
+    Fault(
+        "all salts are the same",
+        "archiver/canonical.py",
+        "np.arange(first_row, first_row + rows, dtype=np.uint64)",
+        "0",
+        f"{READER}an_auditor_with_both_roots_finds_nothing_wrong",
+    ),
+    Fault(
+        "one leaf stays in plain",
+        "archiver/partition.py",
+        "        for path, name in leaf_keys.items():\n",
+        '        for path, name in leaf_keys.items() - {("buyer.contact", "base")}:\n',
+        f"{SEALING}no_object_holds_anything_in_plain",
+    ),
+    Fault(
+        "card secrets open with the base key",
+        "schemas/orders.py",
+        '_field("secret", TEXT, "source: card secret or what was handed over", reveal=True)',
+        '_field("secret", TEXT, "source: card secret or what was handed over")',
+        "tests/test_schemas.py::"
+        "test_card_secrets_and_free_text_are_under_the_reveal_key_and_nothing_else",
+    ),
+    Fault(
+        "a sealed key is not bound to its object",
+        "archiver/keyring.py",
+        'info = binding("kek", cohort.archive, name, object_key)',
+        'info = binding("kek", cohort.archive, name)',
+        f"{READER}the_reader_gives_the_rows_that_were_sealed",
+    ),
+    Fault(
+        "what was sealed is not read back",
+        "archiver/sealing.py",
+        "    back = _read_back(archive, stored, file, keks, ORDER_LEAVES)\n",
+        "    back = pa.concat_tables(written)\n",
+        f"{CRASHES}bytes_that_come_back_altered_are_an_alarm_and_never_named",
+    ),
+    Fault(
+        "what the store says of its digest is not looked at",
+        "archiver/sealing.py",
+        "if stored.sha256 != file.sha256 or ",
+        "if ",
+        f"{CRASHES}a_store_that_says_another_digest_is_not_believed",
+    ),
+    Fault(
+        "a lock may be as long as it likes",
+        "archiver/sealing.py",
+        "MAX_OVERSHOOT_DAYS: Final = 31",
+        "MAX_OVERSHOOT_DAYS: Final = 31_000",
+        f"{SEALING}a_lock_that_would_be_a_month_too_long_is_refused_before_anything_is_written",
+    ),
+    Fault(
+        "a signature that does not hold is good enough",
+        "archiver/dsse.py",
+        "Ed25519PublicKey.from_public_bytes(public_key).verify(",
+        "(lambda *_: None)(",
+        f"{CRASHES}a_manifest_that_a_stranger_put_first_does_not_count_either",
+    ),
+    Fault(
+        "a manifest may continue any chain",
+        "archiver/catalog.py",
+        "        if manifest.previous != self.head:\n            raise Tampered",
+        "        if False:\n            raise Tampered",
+        f"{CRASHES}a_signed_manifest_that_does_not_continue_the_chain_is_an_alarm",
+    ),
+    Fault(
+        "the latest version of a manifest counts",
+        "archiver/catalog.py",
+        ".insert(0, version)",
+        ".append(version)",
+        f"{CRASHES}a_later_version_of_a_manifest_does_not_count",
+    ),
+    Fault(
+        "a delete marker is taken for a manifest",
+        "archiver/catalog.py",
+        "if number is not None and not version.is_delete_marker:",
+        "if number is not None:",
+        f"{CRASHES}a_delete_marker_is_no_manifest",
+    ),
+    Fault(
+        "a store may be rolled back",
+        "archiver/known.py",
+        "if self.through >= catalog.next_number:",
+        "if self.through < 0:",
+        f"{CRASHES}a_store_that_was_rolled_back_is_an_alarm",
+    ),
+    Fault(
+        "an older entry answers for a known order",
+        "archiver/known.py",
+        "for file in reversed(self._files):",
+        "for file in self._files:",
+        "tests/test_known.py::test_the_latest_entry_of_a_token_answers",
+    ),
+    Fault(
+        "keys without a lock are used",
+        "archiver/archive.py",
+        "if locked < until:",
+        "if locked == until - locked.resolution:",
+        f"{FOUNDING}a_cohorts_keys_that_are_not_locked_get_nothing_sealed_to_them",
+    ),
+    Fault(
+        "a number that is taken is taken again",
+        "archiver/stores/memory.py",
+        "            if latest.content != content:\n",
+        "            if latest.content != content and not key.startswith('manifests/'):\n",
+        f"{CRASHES}of_two_runs_at_once_one_seals_and_the_other_hears_of_it",
+    ),
+)
+CHOSEN = [
+    fault
+    for number, fault in enumerate(FAULTS)
+    if ALL or number % THIRDS == date.today().toordinal() % THIRDS  # noqa: DTZ011  any will do
+]
+
+
+def copy_of_the_code(folder: Path) -> None:
+    """Copy what the tests named above need."""
+    leave_out = shutil.ignore_patterns("__pycache__", "golden", "bench", "nights", "servers.log")
+    for name in ("archiver", "schemas", "cli", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=leave_out)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize("fault", CHOSEN, ids=lambda fault: str(fault.what))
+def test_a_planted_fault_is_noticed(fault: Fault, tmp_path: Path) -> None:
+    copy_of_the_code(tmp_path)
+    file = tmp_path / fault.file
+    text = file.read_text("utf-8")
+    assert text.count(fault.right) == 1, f"{fault.file} has changed: plant this fault anew"
+    file.write_text(text.replace(fault.right, fault.wrong), "utf-8")
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", fault.noticed_by],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "HYPOTHESIS_PROFILE": "test"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode == 1, f"{fault.noticed_by} did not notice\n{run.stdout[-2000:]}"
+    assert "1 failed" in run.stdout, run.stdout[-2000:]
