@@ -29,6 +29,7 @@ from archiver.errors import (
     ConfigurationError,
     LocalDiskError,
     NotInitialisedError,
+    Said,
 )
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
@@ -78,9 +79,11 @@ class Installation:
         try:
             fields = tomllib.loads(path.read_text("utf-8"))
         except FileNotFoundError:
-            raise ConfigurationError(detail=f"there is no {path}") from None
+            raise ConfigurationError(detail=Said(f"there is no {path}", f"没有 {path}")) from None
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(detail=f"{path} cannot be read: {error}") from None
+            raise ConfigurationError(
+                detail=Said(f"{path} cannot be read: {error}", f"无法读取 {path}：{error}")
+            ) from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(detail=f"{path}: {error}") from None
         return cls(
@@ -214,7 +217,7 @@ class Installation:
             ConfigurationError: There is none, or a mapping cannot be used.
         """
         if not self.configuration.source:
-            raise ConfigurationError(detail="there is no [[source]]")
+            raise ConfigurationError(detail=Said("there is no [[source]]", "没有 [[source]]"))
         return [self.source(section) for section in self.configuration.source]
 
     def source(self, section: SourceSection) -> MappedSource:
@@ -260,7 +263,12 @@ class Installation:
 
     def _variable(self, section: str, name: str | None) -> str | None:
         if name is not None and name not in self.environment:
-            raise ConfigurationError(detail=f"[{section}]: the environment has no {name}")
+            raise ConfigurationError(
+                detail=Said(
+                    f"[{section}]: the environment has no {name}",
+                    f"[{section}]：没有环境变量 {name}",
+                )
+            )
         return None if name is None else self.environment[name]
 
     @contextmanager
@@ -297,7 +305,10 @@ class Installation:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                raise AnotherRunError(detail=f"process {file.read().strip()}") from None
+                process = file.read().strip()
+                raise AnotherRunError(
+                    detail=Said(f"process {process}", f"进程 {process}")
+                ) from None
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
@@ -307,7 +318,9 @@ class Installation:
         try:
             return self.places.anchor.read_bytes()
         except FileNotFoundError:
-            raise NotInitialisedError(detail=f"there is no {self.places.anchor}") from None
+            raise NotInitialisedError(
+                detail=Said(f"there is no {self.places.anchor}", f"没有 {self.places.anchor}")
+            ) from None
         except OSError as error:
             raise ConfigurationError(detail=f"{self.places.anchor}: {error.strerror}") from None
 
@@ -316,31 +329,50 @@ class Installation:
         section = self.configuration.archive
         if section.timezone != document.timezone:
             raise ConfigurationError(
-                detail=f"[archive] timezone = {section.timezone}, but this archive cuts its days "
-                f"in {document.timezone}; zones never change"
+                detail=Said(
+                    f"[archive] timezone = {section.timezone}, but this archive cuts its days "
+                    f"in {document.timezone}; zones never change",
+                    f"[archive] timezone = {section.timezone}，但此档案库按 {document.timezone} "
+                    "划分日期；时区不得更改",
+                )
             )
         if section.name != document.name:
             raise ConfigurationError(
-                detail=f"[archive] name = {section.name}, but the archive here is {document.name}"
+                detail=Said(
+                    f"[archive] name = {section.name}, but the archive here is {document.name}",
+                    f"[archive] name = {section.name}，但此处的档案库是 {document.name}",
+                )
             )
 
     def _key_file(self, name: str, spec: str) -> Path:
         scheme, _, path = spec.partition(":")
         if scheme != "file" or not path:
-            raise ConfigurationError(detail=f"[keys] {name} = {spec}: only file:… is possible")
+            raise ConfigurationError(
+                detail=Said(
+                    f"[keys] {name} = {spec}: only file:… is possible",
+                    f"[keys] {name} = {spec}：只能是 file:…",
+                )
+            )
         return self.folder / path
 
     def _mapping_of(self, section: SourceSection) -> str | Path | Mapping[str, Any]:
         if section.preset != SQL:
             if section.mapping is not None:
                 raise ConfigurationError(
-                    detail=f"[[source]] {section.name}: preset {section.preset} brings its own "
-                    'mapping; use preset = "sql" with another one'
+                    detail=Said(
+                        f"[[source]] {section.name}: preset {section.preset} brings its own "
+                        'mapping; use preset = "sql" with another one',
+                        f"[[source]] {section.name}：预设 {section.preset} 自带映射；"
+                        '要用其他映射，请设 preset = "sql"',
+                    )
                 )
             return section.preset
         if section.mapping is None:
             raise ConfigurationError(
-                detail=f'[[source]] {section.name}: preset = "sql" needs mapping = "file.toml"'
+                detail=Said(
+                    f'[[source]] {section.name}: preset = "sql" needs mapping = "file.toml"',
+                    f'[[source]] {section.name}：preset = "sql" 需要 mapping = "文件.toml"',
+                )
             )
         if isinstance(section.mapping, str):
             return self.folder / section.mapping
@@ -357,8 +389,10 @@ class Installation:
         if section.password_env is not None:
             if section.password_env not in self.environment:
                 raise ConfigurationError(
-                    detail=f"[[source]] {section.name}: the environment has no "
-                    f"{section.password_env}"
+                    detail=Said(
+                        f"[[source]] {section.name}: the environment has no {section.password_env}",
+                        f"[[source]] {section.name}：没有环境变量 {section.password_env}",
+                    )
                 )
             return self.environment[section.password_env]
         if section.password_file is not None:

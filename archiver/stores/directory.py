@@ -27,6 +27,7 @@ from archiver.errors import (
     LocalDiskError,
     LockedError,
     ObjectMissingError,
+    Said,
     StoreAccessError,
 )
 from archiver.ports import Clock, LockMode, StoredObject, StoreSettings, VersionEntry
@@ -114,7 +115,9 @@ class DirectoryStore:
                     file.seek(start)
                     return file.read(-1 if length is None else length)
             except FileNotFoundError as error:
-                raise ObjectMissingError(key=key, detail="deleted just now") from error
+                raise ObjectMissingError(
+                    key=key, detail=Said("deleted just now", "刚刚被删除")
+                ) from error
 
     def list_versions(self, prefix: str) -> Iterator[VersionEntry]:
         """Yield every version below `prefix`, in S3's order of keys, then newest first."""
@@ -163,7 +166,13 @@ class DirectoryStore:
         for version in self._versions(key):
             if version_id in {None, version.version_id}:
                 return version
-        raise ObjectMissingError(key=key, detail=f"no version {version_id or 'at all'}")
+        raise ObjectMissingError(
+            key=key,
+            detail=Said(
+                f"no version {version_id or 'at all'}",
+                f"没有版本 {version_id}" if version_id else "没有任何版本",
+            ),
+        )
 
     def _versions(self, key: str) -> list[_Version]:
         return _scan(self._root / key)[0]
@@ -232,7 +241,7 @@ def _stored(key: str, version: _Version) -> StoredObject:
     try:
         size_bytes = version.path.stat().st_size
     except FileNotFoundError as error:
-        raise ObjectMissingError(key=key, detail="deleted just now") from error
+        raise ObjectMissingError(key=key, detail=Said("deleted just now", "刚刚被删除")) from error
     return StoredObject(
         key=key,
         version_id=version.version_id,

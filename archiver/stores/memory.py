@@ -20,6 +20,7 @@ from archiver.errors import (
     LockedError,
     LockNotHonouredError,
     ObjectMissingError,
+    Said,
 )
 from archiver.ports import Clock, LockMode, StoredObject, StoreSettings, VersionEntry
 from archiver.stores.preconditions import (
@@ -69,7 +70,9 @@ class MemoryStore:
         content = body.read()
         with self._alone:
             if not (self.versioning and self.object_lock):
-                raise LockNotHonouredError(key=key, detail="the bucket cannot lock")
+                raise LockNotHonouredError(
+                    key=key, detail=Said("the bucket cannot lock", "存储桶不支持锁定")
+                )
             require_future(until, self._now())
             latest = self._latest(key)
             if latest is None or latest.content is None:  # none, or hidden by a marker
@@ -204,17 +207,31 @@ class MemoryStore:
         for version in self._versions.get(key, ()):
             if version.version_id == version_id:
                 return version
-        raise ObjectMissingError(key=key, detail=f"no version {version_id or 'at all'}")
+        raise ObjectMissingError(
+            key=key,
+            detail=Said(
+                f"no version {version_id or 'at all'}",
+                f"没有版本 {version_id}" if version_id else "没有任何版本",
+            ),
+        )
 
     def _content(self, key: str, version: _Version) -> bytes:
         if version.content is None:
-            raise ObjectMissingError(key=key, detail=f"{version.version_id} is a delete marker")
+            raise ObjectMissingError(
+                key=key,
+                detail=Said(
+                    f"{version.version_id} is a delete marker", f"{version.version_id} 是删除标记"
+                ),
+            )
         return version.content
 
     def _stored(self, key: str, version: _Version) -> StoredObject:
         content = self._content(key, version)
         if version.retain_until is None:
-            raise LockNotHonouredError(key=key, detail=f"{version.version_id} has no lock")
+            raise LockNotHonouredError(
+                key=key,
+                detail=Said(f"{version.version_id} has no lock", f"{version.version_id} 没有锁"),
+            )
         return StoredObject(
             key=key,
             version_id=version.version_id,

@@ -8,7 +8,7 @@ import unicodedata
 from datetime import datetime, timedelta
 from typing import Final
 
-from archiver.errors import LockNotHonouredError, RetentionRefusedError
+from archiver.errors import LockNotHonouredError, RetentionRefusedError, Said
 from archiver.ports import StoredObject
 
 CHUNK_BYTES: Final = 1 << 20
@@ -62,7 +62,9 @@ def require_future(until: datetime, now: datetime) -> None:
         RetentionRefusedError: `until` is not after `now`.
     """
     if until <= now:
-        raise RetentionRefusedError(detail=f"{iso(until)} is not in the future")
+        raise RetentionRefusedError(
+            detail=Said(f"{iso(until)} is not in the future", f"{iso(until)} 不在将来")
+        )
 
 
 def require_lock_covers(stored: StoredObject, until: datetime) -> StoredObject:
@@ -74,8 +76,11 @@ def require_lock_covers(stored: StoredObject, until: datetime) -> StoredObject:
     if stored.retain_until < until:
         raise LockNotHonouredError(
             key=stored.key,
-            detail=f"stored already, but locked until {iso(stored.retain_until)} "
-            f"instead of {iso(until)}",
+            detail=Said(
+                f"stored already, but locked until {iso(stored.retain_until)} "
+                f"instead of {iso(until)}",
+                f"已存储，但锁定至 {iso(stored.retain_until)}，应为 {iso(until)}",
+            ),
         )
     return stored
 

@@ -27,6 +27,7 @@ from archiver.errors import (
     LockedError,
     LockNotHonouredError,
     ObjectMissingError,
+    Said,
 )
 from archiver.ports import StoredObject, StoreSettings, VersionEntry
 from archiver.stores.preconditions import (
@@ -148,7 +149,9 @@ class S3Store:
         if not any(
             (entry.key, entry.version_id) == (key, version_id) for entry in self.list_versions(key)
         ):
-            raise ObjectMissingError(key=key, detail=f"no version {version_id}")
+            raise ObjectMissingError(
+                key=key, detail=Said(f"no version {version_id}", f"没有版本 {version_id}")
+            )
         try:
             self._bucket.send(
                 lambda: self._bucket.client.delete_object(
@@ -217,7 +220,9 @@ class S3Store:
         """
         shown = show(self._bucket, key, version_id)
         if shown.legal_hold:
-            raise LockedError(key=key, until="its legal hold is lifted")
+            raise LockedError(
+                key=key, until=Said("its legal hold is lifted", "证据保全（legal hold）解除之时")
+            )
         until, now = shown.retain_until, shown.server_time
         if until is not None and (now is None or until > now):
             raise LockedError(key=key, until=iso(until))
@@ -243,9 +248,15 @@ def _parcel(key: str, body: BinaryIO, until: datetime) -> Parcel:
     return Parcel(key=key, body=body, size_bytes=size_bytes, sha256=digest.digest(), until=until)
 
 
-def _content_fault(parcel: Parcel, shown: Shown) -> str | None:
+def _content_fault(parcel: Parcel, shown: Shown) -> Said | None:
     if shown.size_bytes != parcel.size_bytes:
-        return f"{parcel.size_bytes} bytes were sent, {shown.size_bytes} are stored"
+        return Said(
+            f"{parcel.size_bytes} bytes were sent, {shown.size_bytes} are stored",
+            f"发送了 {parcel.size_bytes} 字节，存储了 {shown.size_bytes} 字节",
+        )
     if shown.checksum is not None and shown.checksum != parcel.sha256:
-        return "the SHA-256 that the server keeps is not that of what was sent"
+        return Said(
+            "the SHA-256 that the server keeps is not that of what was sent",
+            "服务器保存的 SHA-256 与发送内容的不同",
+        )
     return None

@@ -15,7 +15,7 @@ from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from archiver.errors import ConfigurationError, StoreAccessError
+from archiver.errors import ConfigurationError, Said, StoreAccessError
 from archiver.stores.s3_errors import S3_ERRORS, is_transient, translate
 
 if TYPE_CHECKING:
@@ -128,7 +128,12 @@ def open_bucket(
     """
     parts = urlsplit(url)
     if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
-        raise ConfigurationError(detail=f"[store] url = {url!r} is not s3://bucket/prefix")
+        raise ConfigurationError(
+            detail=Said(
+                f"[store] url = {url!r} is not s3://bucket/prefix",
+                f"[store] url = {url!r} 不是 s3://bucket/prefix 的形式",
+            )
+        )
     if endpoint is not None:
         _require_plain(endpoint)
     try:
@@ -148,7 +153,11 @@ def open_bucket(
             ),
         )
     except ValueError as error:  # among them botocore's for regions
-        raise ConfigurationError(detail=f"[store] endpoint or region: {error}") from error
+        raise ConfigurationError(
+            detail=Said(
+                f"[store] endpoint or region: {error}", f"[store] 的 endpoint 或 region：{error}"
+            )
+        ) from error
     except BotoCoreError as error:
         raise StoreAccessError(detail=str(error)) from error
     prefix = parts.path.strip("/")
@@ -173,9 +182,17 @@ def _require_plain(endpoint: str) -> None:
     """Refuse an endpoint with anything but scheme, host and port: errors quote it."""
     parts = urlsplit(endpoint)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(detail="[store] endpoint is not http(s)://host:port")
+        raise ConfigurationError(
+            detail=Said(
+                "[store] endpoint is not http(s)://host:port",
+                "[store] endpoint 不是 http(s)://host:port 的形式",
+            )
+        )
     if "@" in parts.netloc or parts.query or parts.path.strip("/"):
         raise ConfigurationError(
-            detail="[store] endpoint takes scheme, host and port only; credentials come from "
-            "the environment or the AWS files"
+            detail=Said(
+                "[store] endpoint takes scheme, host and port only; credentials come from "
+                "the environment or the AWS files",
+                "[store] endpoint 只能包含协议、主机和端口；凭证来自环境变量或 AWS 配置文件",
+            )
         )

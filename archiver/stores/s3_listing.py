@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from archiver.errors import StoreError
+from archiver.errors import Said, StoreError
 from archiver.ports import VersionEntry
 from archiver.stores.s3_bucket import Bucket
 
@@ -38,7 +38,7 @@ def list_versions(bucket: Bucket, prefix: str) -> Iterator[VersionEntry]:
         if "NextVersionIdMarker" in page:  # AWS refuses an empty one
             request["VersionIdMarker"] = page["NextVersionIdMarker"]
         if here == (request["KeyMarker"], request.get("VersionIdMarker")):
-            raise StoreError(key=prefix, detail="the listing does not go on")
+            raise StoreError(key=prefix, detail=Said("the listing does not go on", "列举停滞不前"))
 
 
 def _entries(page: "ListObjectVersionsOutputTypeDef", skip: int) -> list[VersionEntry]:

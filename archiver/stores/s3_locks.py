@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from archiver.errors import LockNotHonouredError
+from archiver.errors import LockNotHonouredError, Said
 from archiver.ports import LockMode, StoredObject
 from archiver.stores.preconditions import iso
 from archiver.stores.s3_bucket import Bucket
@@ -70,17 +70,23 @@ def show(bucket: Bucket, key: str, version_id: str | None) -> Shown:
     )
 
 
-def lock_fault(shown: Shown, until: datetime) -> str | None:
+def lock_fault(shown: Shown, until: datetime) -> Said | None:
     """Return what is wrong with a new version's lock, None if it is exactly as asked.
 
     Too long is wrong too: nobody can shorten it.
     """
     if shown.mode != LockMode.COMPLIANCE:
-        return f"the mode is {shown.mode or 'missing'}, not COMPLIANCE"
+        return Said(
+            f"the mode is {shown.mode or 'missing'}, not COMPLIANCE",
+            f"模式为{f' {shown.mode}' if shown.mode else '空'}，而非 COMPLIANCE",
+        )
     if shown.retain_until is None:
-        return "there is no date"
+        return Said("there is no date", "没有日期")
     if shown.retain_until != until:
-        return f"locked until {iso(shown.retain_until)} instead of {iso(until)}"
+        return Said(
+            f"locked until {iso(shown.retain_until)} instead of {iso(until)}",
+            f"锁定至 {iso(shown.retain_until)}，应为 {iso(until)}",
+        )
     return None
 
 
@@ -103,7 +109,11 @@ def relock(bucket: Bucket, key: str, version_id: str, until: datetime) -> None:
         if is_transient(error) or not isinstance(error, ClientError):
             raise translate(error, key) from error
         raise LockNotHonouredError(
-            key=key, detail=f"dropped, and refused when asked for again: {sentence(error)}"
+            key=key,
+            detail=Said(
+                f"dropped, and refused when asked for again: {sentence(error)}",
+                f"锁被丢弃，再次请求时遭拒绝：{sentence(error)}",
+            ),
         ) from error
 
 
@@ -115,11 +125,17 @@ def stored_object(key: str, shown: Shown, sha256: str) -> StoredObject:
             an administrator can lift.
     """
     if shown.version_id is None:
-        raise LockNotHonouredError(key=key, detail="it has no version id: versioning is off")
+        raise LockNotHonouredError(
+            key=key,
+            detail=Said("it has no version id: versioning is off", "没有版本号：未启用版本控制"),
+        )
     if shown.mode != LockMode.COMPLIANCE or shown.retain_until is None:
         raise LockNotHonouredError(
             key=key,
-            detail=f"version {shown.version_id} has the lock mode {shown.mode or 'none'}",
+            detail=Said(
+                f"version {shown.version_id} has the lock mode {shown.mode or 'none'}",
+                f"版本 {shown.version_id} 的锁定模式为{f' {shown.mode}' if shown.mode else '空'}",
+            ),
         )
     return StoredObject(
         key=key,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from botocore.exceptions import ClientError
 
-from archiver.errors import ArchiverError, LockNotHonouredError, RetentionRefusedError
+from archiver.errors import ArchiverError, LockNotHonouredError, RetentionRefusedError, Said
 from archiver.stores.preconditions import iso
 from archiver.stores.s3_bucket import Bucket
 from archiver.stores.s3_errors import S3_ERRORS, code, sentence, server_date, translate
@@ -170,15 +170,24 @@ def _refusal(error: BaseException, parcel: Parcel) -> ArchiverError:
         return translate(error, parcel.key)
     now = server_date(error.response)
     if now is not None and parcel.until <= now:
-        return RetentionRefusedError(detail=f"{iso(parcel.until)} is not in the future")
+        return RetentionRefusedError(
+            detail=Said(
+                f"{iso(parcel.until)} is not in the future", f"{iso(parcel.until)} 不在将来"
+            )
+        )
     return LockNotHonouredError(
-        key=parcel.key, detail=f"the server refuses to lock: {sentence(error)}"
+        key=parcel.key,
+        detail=Said(
+            f"the server refuses to lock: {sentence(error)}", f"服务器拒绝锁定：{sentence(error)}"
+        ),
     )
 
 
 def _require_version(key: str, version_id: str | None) -> str:
     if version_id is None or version_id == "null":
-        raise LockNotHonouredError(key=key, detail="the server gave no version id")
+        raise LockNotHonouredError(
+            key=key, detail=Said("the server gave no version id", "服务器未给出版本号")
+        )
     return version_id
 
 
