@@ -1,12 +1,16 @@
 """Every error says what happened, in two languages, and what to run next."""
 
+import ast
+import re
 import string
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from archiver import errors
-from archiver.errors import ArchiverError, Exit
+from archiver.errors import ArchiverError, Exit, Said
 
 
 def subclasses(base: type[ArchiverError] = ArchiverError) -> Iterator[type[ArchiverError]]:
@@ -19,6 +23,10 @@ ALL = sorted(
     (one for one in subclasses() if one.__module__ == errors.__name__), key=lambda one: one.__name__
 )
 COMMANDS = {"archiver", "timedatectl"}
+NAMES = {one.__name__ for one in ALL}
+WORD = re.compile(r"[A-Za-z]{2}")
+DATA = {"manifests/"}
+"""What is written out and is no language: a folder of the store."""
 
 
 def names(template: str) -> set[str]:
@@ -81,3 +89,54 @@ def test_the_exit_codes_are_the_contract() -> None:
         "ALARM": 20,
         "INTERRUPTED": 130,
     }
+
+
+def test_a_sentence_among_the_facts_is_told_in_the_readers_language() -> None:
+    error = errors.StoreError(key="a", detail=Said("it broke off", "中途断开"))
+    assert str(error) == "The store did not do it (a): it broke off"
+    assert error.text("zh") == "存储未完成操作（a）：中途断开"
+
+
+def written(
+    value: ast.expr, assigned: Mapping[str, Sequence[ast.expr]] | None = None
+) -> Iterator[str]:
+    """Yield the text written out in an argument; a name stands for whatever it is set to."""
+    match value:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.JoinedStr(values=parts):
+            yield "".join(str(part.value) for part in parts if isinstance(part, ast.Constant))
+        case ast.BinOp(left=left, right=right):
+            yield from written(left, assigned)
+            yield from written(right, assigned)
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from written(body, assigned)
+            yield from written(orelse, assigned)
+        case ast.BoolOp(values=values):
+            for one in values:
+                yield from written(one, assigned)
+        case ast.Name(id=name) if assigned is not None:
+            for one in assigned.get(name, ()):
+                yield from written(one)
+
+
+def test_every_sentence_among_the_facts_is_written_in_both_languages() -> None:
+    looked_at = 0
+    english = []
+    for path in sorted(Path(errors.__file__).parent.rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+        assigned = defaultdict(list)
+        for node in nodes:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                assigned[node.targets[0].id].append(node.value)
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
+            if ast.unparse(call.func).rpartition(".")[2] in NAMES:
+                looked_at += 1
+                english += [
+                    f"{path.name}:{call.lineno}: {text}"
+                    for keyword in call.keywords
+                    for text in written(keyword.value, assigned)
+                    if WORD.search(text) and text not in DATA
+                ]
+    assert english == []
+    assert looked_at > 100

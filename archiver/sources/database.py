@@ -12,6 +12,7 @@ from archiver.errors import (
     ArchiverError,
     ConfigurationError,
     MappingError,
+    Said,
     SourceAccessError,
     SourceUnavailableError,
 )
@@ -22,6 +23,7 @@ from archiver.ports import RawPage, Window
 from archiver.sources.failures import Failure
 from archiver.sources.plan import ChildPlan, LookupPlan, ReadPlan, Request, Span, Unit
 from archiver.sources.process import BrokenReadError, reading
+from archiver.sources.sentences import said
 
 PAGE_ROWS: Final = 50_000
 PAGE_BYTES: Final = 32 * 1024 * 1024
@@ -71,10 +73,16 @@ class DatabaseSource:
         """
         parts = urlsplit(url)
         if parts.scheme not in SCHEMES:
-            detail = f"[[source]] {name}: url must begin with one of {', '.join(SCHEMES)}"
+            detail = Said(
+                f"[[source]] {name}: url must begin with one of {', '.join(SCHEMES)}",
+                f"[[source]] {name}：url 须以下列之一开头：{'、'.join(SCHEMES)}",
+            )
             raise ConfigurationError(detail=detail)
         if parts.password is not None:
-            detail = f"[[source]] {name}: url holds a password; name it in password_env instead"
+            detail = Said(
+                f"[[source]] {name}: url holds a password; name it in password_env instead",
+                f"[[source]] {name}：url 中含有密码；请改由 password_env 指明",
+            )
             raise ConfigurationError(detail=detail)
         self._name = name
         self._url = url
@@ -147,7 +155,7 @@ class DatabaseSource:
             "mapping": MappingError,
         }
         kind = kinds.get(failure.kind, SourceUnavailableError)
-        return kind(source=self._name, detail=failure.detail)
+        return kind(source=self._name, detail=said(failure.detail))
 
     def _request(self, task: Literal["pages", "days", "columns"], plan: ReadPlan) -> Request:
         return Request(task=task, url=self._url, password=self._password, plan=plan)

@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from archiver.errors import MappingError
+from archiver.errors import MappingError, Said
 from archiver.mapping import OrderMapping, parse_mapping
 
 _NAME: Final = re.compile(r"[a-z0-9-]+")
@@ -37,14 +37,21 @@ def load_mapping(
         try:
             text = Path(preset_or_path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            detail = f"{preset_or_path} cannot be read: {type(error).__name__}"
+            detail = Said(
+                f"{preset_or_path} cannot be read: {type(error).__name__}",
+                f"无法读取 {preset_or_path}：{type(error).__name__}",
+            )
             raise MappingError(source=source, detail=detail) from None
         return parse_mapping(text, parameters, source=source)
     folder = resources.files("archiver.sources.presets")
     file = folder / f"{preset_or_path}.toml"
     if not _NAME.fullmatch(preset_or_path) or not file.is_file():
-        known = ", ".join(sorted(presets()))
-        detail = f"there is no preset {preset_or_path}; there are {known}, and sql with a mapping"
+        known = sorted(presets())
+        detail = Said(
+            f"there is no preset {preset_or_path}; there are {', '.join(known)}, "
+            "and sql with a mapping",
+            f"没有预设 {preset_or_path}；可用的有 {'、'.join(known)}，以及自带映射的 sql",
+        )
         raise MappingError(source=source, detail=detail)
     return parse_mapping(file.read_text(encoding="utf-8"), parameters, source=source)
 
