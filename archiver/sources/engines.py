@@ -84,9 +84,13 @@ class Server(Engine):
             pre_execution_query=list(self.session),
         )
 
+    def _one_row(self, query: str) -> str:
+        """Return a FROM clause of one row, in which all columns of `q` are NULL."""
+        return f"FROM (SELECT 1 AS one) d LEFT JOIN ({query}) q ON 1 = 0"
+
     def _types(self, query: str, wanted: str = "q.*") -> pa.Schema | None:
         """Return the driver's types of a query's columns; None if it cannot say."""
-        statement = f"SELECT {wanted} FROM (SELECT 1 AS one) d LEFT JOIN ({query}) q ON 1 = 0"  # noqa: S608
+        statement = f"SELECT {wanted} {self._one_row(query)}"
         # A type that connectorx does not know makes it panic, which is no Exception.
         with contextlib.suppress(BaseException):
             return self.ask(statement).schema
@@ -106,7 +110,7 @@ class MySqlServer(Server):
             f"CAST(CHARSET({self.dialect.column('q', name)}) AS BINARY) AS c{number}"
             for number, name in enumerate(columns)
         )
-        one = f"SELECT {asked} FROM (SELECT 1 AS one) d LEFT JOIN ({query}) q ON 1 = 0"  # noqa: S608
+        one = f"SELECT {asked} {self._one_row(query)}"
         row = self.fetch(one)[0].to_pylist()[0]
         charsets = {name: row[f"c{n}"].decode() for n, name in enumerate(columns)}
         chosen = ", ".join(self.dialect.column("q", name) for name in columns)
@@ -122,6 +126,10 @@ class MySqlServer(Server):
             text=frozenset(texts),
             as_is=frozenset(name for name, charset in charsets.items() if charset in _UTF8),
         )
+
+    def _one_row(self, query: str) -> str:
+        # Without a limit, MariaDB reads all rows before it notices that none of them can join.
+        return super()._one_row(f"SELECT * FROM ({query}) z LIMIT 0")  # noqa: S608
 
     def _names(self, query: str) -> tuple[str, ...]:
         types = self._types(query)
@@ -155,8 +163,7 @@ class PostgresServer(Server):
             for number, name in enumerate(columns)
         )
         one = (
-            f"SELECT current_setting('server_encoding') AS encoding, {asked} "  # noqa: S608
-            f"FROM (SELECT 1 AS one) d LEFT JOIN ({query}) q ON 1 = 0"
+            f"SELECT current_setting('server_encoding') AS encoding, {asked} {self._one_row(query)}"
         )
         row = self.ask(one).to_pylist()[0]
         kinds = {name: row[f"c{number}"] for number, name in enumerate(columns)}
