@@ -19,7 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from archiver.errors import ConfigurationError
+from archiver.complaints import complaints
+from archiver.errors import ConfigurationError, Said
 from archiver.retention import Rule, require_lawful
 
 DEFAULT_MAX_BYTES: Final = 200 << 30
@@ -54,7 +55,7 @@ class ArchiveSection(Section):
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError):
-            message = f"no time zone is called {name}"
+            message = Said(f"no time zone is called {name}", f"没有名为 {name} 的时区")
             raise ValueError(message) from None
         return name
 
@@ -78,13 +79,19 @@ class ProverSection(Section):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.access_key_env is None) != (self.secret_key_env is None):
-            message = "access_key_env and secret_key_env belong together"
+            message = Said(
+                "access_key_env and secret_key_env belong together",
+                "access_key_env 与 secret_key_env 须同时给出",
+            )
             raise ValueError(message)
         if self.session_token_env is not None and self.access_key_env is None:
-            message = "session_token_env belongs to access_key_env"
+            message = Said(
+                "session_token_env belongs to access_key_env",
+                "session_token_env 须与 access_key_env 同用",
+            )
             raise ValueError(message)
         if self.profile is not None and self.access_key_env is not None:
-            message = "give a profile or keys, not both"
+            message = Said("give a profile or keys, not both", "profile 与密钥只能给出其一")
             raise ValueError(message)
         return self
 
@@ -161,7 +168,7 @@ class Configuration(Section):
     def _distinct(cls, sources: tuple[SourceSection, ...]) -> tuple[SourceSection, ...]:
         names = [source.name for source in sources]
         if len(set(names)) < len(names):
-            message = "two sources have the same name"
+            message = Said("two sources have the same name", "两个数据源同名")
             raise ValueError(message)
         return sources
 
@@ -182,8 +189,11 @@ def parse_configuration(fields: dict[str, Any]) -> Configuration:
         configuration = Configuration.model_validate(fields)
     except ValidationError as error:
         # Values may be secrets (a password in a URL): the message names keys only.
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        detail = "; ".join(f"{_where(p['loc'])}: {p['msg']}" for p in problems)
+        found = [(_where(place), said) for place, said in complaints(error)]
+        detail = Said(
+            "; ".join(f"{where}: {said}" for where, said in found),
+            "；".join(f"{where}：{said.zh}" for where, said in found),
+        )
         raise ConfigurationError(detail=detail) from None
     require_lawful(configuration.rule, timedelta(days=configuration.archive.lookback_days))
     return configuration

@@ -15,6 +15,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from archiver.errors import Said
 from archiver.mapping import targets
 from archiver.mapping.parts import (
     Children,
@@ -139,23 +140,33 @@ class OrderMapping(Frozen):
             columns += self.child_columns(child)
         for name in columns:
             if name.lower() in self.forbidden:
-                raise ValueError(f"column {name} must never be kept")
+                raise ValueError(Said(f"column {name} must never be kept", f"列 {name} 绝不可保留"))
         return self
 
     @model_validator(mode="after")
     def _times_have_columns(self) -> Self:
         if not self.completion.latest_of:
-            raise ValueError("completion.latest_of is empty")
+            raise ValueError(Said("completion.latest_of is empty", "completion.latest_of 为空"))
         for name in (*self.completion.names, *filter(None, [self.changed_at])):
             if name not in self.times:
-                raise ValueError(f"the time {name} is used but has no column in [times.{name}]")
+                raise ValueError(
+                    Said(
+                        f"the time {name} is used but has no column in [times.{name}]",
+                        f"用到了时间 {name}，但 [times.{name}] 中没有列",
+                    )
+                )
         return self
 
     @model_validator(mode="after")
     def _one_child_query_for_each_list(self) -> Self:
         fields = [child.field for child in self.children]
         if len(set(fields)) != len(fields):
-            raise ValueError("two child queries fill the same list; join them with UNION ALL")
+            raise ValueError(
+                Said(
+                    "two child queries fill the same list; join them with UNION ALL",
+                    "两个子查询填充同一列表；请用 UNION ALL 合并",
+                )
+            )
         return self
 
     @model_validator(mode="after")
@@ -169,7 +180,7 @@ class OrderMapping(Frozen):
         cards: tuple[Delivery | Children, ...] = (*self.deliveries, *self.children)
         for delivery in cards:
             if delivery.split_lines and "secret" not in delivery.columns:
-                raise ValueError("split_lines needs a secret")
+                raise ValueError(Said("split_lines needs a secret", "split_lines 需要 secret"))
             for pattern in delivery.placeholders:
                 re.compile(pattern)
         return self

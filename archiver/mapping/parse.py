@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from archiver.complaints import complaints
 from archiver.errors import MappingError, Said
 from archiver.mapping.model import OrderMapping
 
@@ -76,8 +77,8 @@ def _filled_in(query: str, values: Mapping[str, str], source: str) -> str:
     return _PARAMETER.sub(lambda match: values[match[1]], query).strip().rstrip(";")
 
 
-def _first(error: ValidationError) -> str:
+def _first(error: ValidationError) -> Said:
     """Return the first complaint in one line; a mapping holds no secrets, but long queries."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]
+    parts, said = complaints(error)[0]
+    place = ".".join(str(part) for part in parts)
+    return Said(f"{place}: {said}", f"{place}：{said.zh}") if place else said

@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from archiver.errors import Said
+
 EPOCHS: Final = ("epoch_s", "epoch_ms")
 
 # TOML's arrays are lists; everything else is strict.
@@ -32,7 +34,12 @@ class When(Frozen):
     @model_validator(mode="after")
     def _one_test(self) -> Self:
         if [bool(self.among), bool(self.not_among), self.present is not None].count(True) != 1:
-            raise ValueError("a condition needs one of `in`, `not_in`, `present`")
+            raise ValueError(
+                Said(
+                    "a condition needs one of `in`, `not_in`, `present`",
+                    "条件须有 in、not_in、present 之一",
+                )
+            )
         return self
 
 
@@ -101,7 +108,7 @@ class Status(Frozen):
     def _disjoint(self) -> Self:
         lists = (self.completed, self.refunded, self.failed, self.open, self.ignored)
         if len(self.outcomes) != sum(map(len, lists)):
-            raise ValueError("a state stands in two lists")
+            raise ValueError(Said("a state stands in two lists", "同一状态出现在两个列表中"))
         return self
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from archiver.errors import Said
 from schemas.orders import ORDER_V1
 
 _STRUCTS: Final = ("seller", "buyer", "product", "money")
@@ -31,10 +32,15 @@ def check_field(path: str, *, constant: bool) -> None:
         ValueError: It names the field.
     """
     if path not in FIELDS:
-        raise ValueError(f"an order has no field {path} for a mapping to fill")
+        raise ValueError(
+            Said(
+                f"an order has no field {path} for a mapping to fill",
+                f"订单没有可由映射填充的字段 {path}",
+            )
+        )
     kind = FIELDS[path]
     if constant and not (pa.types.is_string(kind) or pa.types.is_boolean(kind)):
-        raise ValueError(f"{path} cannot be a constant")
+        raise ValueError(Said(f"{path} cannot be a constant", f"{path} 不能是常量"))
 
 
 def check_leaf(field: str, leaf: str, *, is_time: bool) -> None:
@@ -44,7 +50,16 @@ def check_leaf(field: str, leaf: str, *, is_time: bool) -> None:
         ValueError: It names the leaf.
     """
     if leaf not in LEAVES[field] or leaf in _ARCHIVES_OWN:
-        raise ValueError(f"{field} has no {leaf} for a mapping to fill")
+        raise ValueError(
+            Said(
+                f"{field} has no {leaf} for a mapping to fill",
+                f"{field} 没有可由映射填充的 {leaf}",
+            )
+        )
     if pa.types.is_timestamp(LEAVES[field][leaf]) != is_time:
-        wanted = "needs a column and its zone" if not is_time else "is no time and has no zone"
-        raise ValueError(f"{field}.{leaf} {wanted}")
+        wanted = (
+            Said("is no time and has no zone", "不是时间，没有时区")
+            if is_time
+            else Said("needs a column and its zone", "需要列及其时区")
+        )
+        raise ValueError(Said(f"{field}.{leaf} {wanted}", f"{field}.{leaf} {wanted.zh}"))

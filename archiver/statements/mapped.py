@@ -38,6 +38,7 @@ from pydantic import (
     model_validator,
 )
 
+from archiver.complaints import complaints
 from archiver.errors import ConfigurationError, Said
 from archiver.statements.model import BrokenLineError, Entry, Kind
 from archiver.statements.text import (
@@ -70,7 +71,9 @@ class Columns(_Part):
     @model_validator(mode="after")
     def _numbers(self) -> "Columns":
         if self.provider_no is None and self.merchant_no is None:
-            message = "provider_no or merchant_no is needed"
+            message = Said(
+                "provider_no or merchant_no is needed", "须有 provider_no 或 merchant_no"
+            )
             raise ValueError(message)
         return self
 
@@ -112,7 +115,7 @@ class StatementMapping(_Part):
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError):
-            message = f"no time zone is called {name}"
+            message = Said(f"no time zone is called {name}", f"没有名为 {name} 的时区")
             raise ValueError(message) from None
         return name
 
@@ -120,10 +123,15 @@ class StatementMapping(_Part):
     def _words(self) -> "StatementMapping":
         columns, kinds = self.columns, self.kinds
         if columns.kind is not None and not kinds.payment:
-            message = "[kinds] payment is needed where there is a column kind"
+            message = Said(
+                "[kinds] payment is needed where there is a column kind",
+                "有 kind 列时须有 [kinds] payment",
+            )
             raise ValueError(message)
         if (columns.state is None) != (self.states is None):
-            message = "a column state and [states] belong together"
+            message = Said(
+                "a column state and [states] belong together", "state 列与 [states] 须同时给出"
+            )
             raise ValueError(message)
         return self
 
@@ -150,12 +158,12 @@ def parse_statement_mapping(text: str) -> StatementMapping:
             )
         ) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        parts, said = complaints(error)[0]
+        place = ".".join(str(part) for part in parts)
         raise ConfigurationError(
             detail=Said(
-                f"the statement's mapping: {place} {first['msg']}".strip(),
-                f"账单映射：{place} {first['msg']}".strip(),
+                f"the statement's mapping: {place} {said}".strip(),
+                f"账单映射：{place} {said.zh}".strip(),
             )
         ) from None
 
