@@ -1,0 +1,1 @@
+"""Archives as they were sealed once, which every later version must still read."""

@@ -1,0 +1,95 @@
+"""The golden archive of format 1, read by today's code and by FORMAT.md's reader."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from cryptography.exceptions import InvalidSignature
+
+from archiver.errors import ArchiverError
+from archiver.stores.directory import DirectoryStore
+from tests import format_reader
+from tests.archives import RULES, Place, RowsSource
+from tests.auditor import Audit, audit, secret_in
+from tests.cards import OWN
+from tests.clock import FrozenClock
+from tests.desk import Desk, at, totals
+from tests.golden.make import V1, children, shop
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A copy of the golden archive, a day later."""
+    shutil.copytree(V1, tmp_path, dirs_exist_ok=True)
+    for key in tmp_path.glob("*.key"):
+        key.chmod(0o600)  # git keeps no such thing
+    clock = FrozenClock(at(6, 3))
+    source = RowsSource(OWN, list(shop(5)), exact=True, children=children())
+    store = DirectoryStore(tmp_path / "vault", clock)
+    return Desk(Place(tmp_path), clock, store, RULES, [source])
+
+
+def told(found: Audit) -> list[list[object]]:
+    return [
+        [row["order_id"], row["revision"], row["completed_at"].isoformat(), row["buyer"]["contact"]]
+        for row in found.orders
+    ]
+
+
+def test_the_golden_archive_holds_what_it_held(desk: Desk) -> None:
+    found = audit(desk.place, desk.store)
+    assert told(found) == json.loads((V1 / "expected.json").read_text())
+    assert len(found.orders) == 31
+    assert [row["reason"] for row in found.rejects] == ["negative-money", "unknown-status"]
+
+
+def test_the_reader_of_the_format_reads_the_golden_archive(desk: Desk) -> None:
+    anchor = desk.place.keys.anchor.read_bytes()
+    fetch = format_reader.fetch_from(desk.store)
+    roots: format_reader.Roots = {
+        "base": secret_in(desk.place.folder / "root.key", "seed"),
+        "reveal": secret_in(desk.place.folder / "reveal-root.key", "seed"),
+    }
+    tables = [
+        table for number in (1, 2, 3) for table in format_reader.read(fetch, anchor, number, roots)
+    ]
+    rows = pa.concat_tables(tables).to_pylist()
+    assert [row["order_id"] for row in rows] == [
+        order for order, *_ in json.loads((V1 / "expected.json").read_text())
+    ]
+    secrets = {row["order_id"]: [d["secret"] for d in row["deliveries"]] for row in rows}
+    assert secrets["N7"] == ["CARD-000007-A", "CARD-000007-B"]
+
+
+@pytest.mark.parametrize("remembering", [True, False], ids=["same host", "new host"])
+def test_a_night_of_today_goes_on_where_the_golden_ones_ended(
+    desk: Desk, *, remembering: bool
+) -> None:
+    if not remembering:
+        shutil.rmtree(desk.place.folder / "index")
+    report = desk.night()
+    assert report.failures == []
+    # Tokens and digests are what they were: nothing is new, nothing has changed.
+    assert totals(report) == {"read": 32, "unchanged": 30, "rejected_before": 2}
+
+
+@pytest.mark.parametrize("kind", ["orders", "rejects", "segments", "known", "manifests", "cohorts"])
+@pytest.mark.parametrize("where", [0.1, 0.5, 0.99])
+def test_a_damaged_copy_is_found_out(desk: Desk, kind: str, where: float) -> None:
+    path = next(p for p in sorted((desk.place.folder / "vault" / kind).rglob("*")) if p.is_file())
+    path.chmod(0o600)
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * where)] ^= 0x04
+    path.write_bytes(content)
+    with pytest.raises((AssertionError, ValueError, ArchiverError, InvalidSignature)):
+        audit(desk.place, desk.store)
+
+
+def test_a_lost_object_is_found_out(desk: Desk) -> None:
+    for path in (desk.place.folder / "vault" / "known").rglob("*.parquet"):
+        shutil.rmtree(path)
+        break
+    with pytest.raises(ArchiverError):
+        audit(desk.place, desk.store)
