@@ -8,6 +8,7 @@ verified before it is parsed. Refuses to open when one of these does not hold.
 import hashlib
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -45,6 +46,7 @@ EVIDENCE_YEARS: Final = 3
 ORDERS_CLASS: Final = "orders"
 
 D = TypeVar("D", bound=documents.Document)
+log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,7 @@ class Archive:
                 self.put_document(key, made, "cohort", retain_until=retention.cohort_end(cohort))
             except AlreadyStoredError:
                 return self._locked_cohort(cohort)
+            log.info("cohort made", extra={"cohort": cohort})
             return made
 
     def _locked_cohort(self, cohort: str) -> documents.Cohort:

@@ -7,11 +7,13 @@ this host has seen before.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from archiver import layout
 from archiver.archive import Archive, SignedDocument
@@ -19,6 +21,8 @@ from archiver.errors import AlreadyStoredError, AnotherRunError, Said, TamperedE
 from archiver.local_files import write_whole
 from archiver.ports import VersionEntry
 from schemas.documents import Manifest
+
+log: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -95,6 +99,8 @@ class Catalog:
             )
         except AlreadyStoredError:
             raise AnotherRunError(detail=Said(f"it has written {key}", f"它已写入 {key}")) from None
+        about = {"number": manifest.number, "source": manifest.source, "day": str(manifest.day)}
+        log.info("manifest written", extra={**about, **manifest.counts.model_dump()})
         self._remember(manifest.number, stored.version_id, content)
         self.entries.append(
             SignedDocument(document=manifest, version_id=stored.version_id, sha256=stored.sha256)

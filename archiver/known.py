@@ -7,6 +7,7 @@ alone, with its token key.
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ MAX_FILE_ROWS: Final = 4_000_000
 
 LEAVES: Final = tuple(leaf_paths(KNOWN_V1))
 _POINTER: Final = "current.json"
+log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class KnownOrders:
         for entry in catalog.since(self.through):
             named = [o for o in entry.document.objects if o.kind == "known"]
             self.adopt(entry.document.number, [self._fetch(stored) for stored in named])
+            log.info("known caught up", extra={"manifest": self.through, "objects": len(named)})
 
     def adopt(self, number: int, tables: Sequence[pa.Table]) -> None:
         """Add the known entries of manifest `number`, which must be the next one.

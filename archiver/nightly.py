@@ -6,6 +6,7 @@ then the local known orders. A crash between any two leaves nothing half visible
 the night again finishes it. One source that fails does not keep the others from being sealed.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ ROWS_PER_PASS: Final = 100_000
 """Days of a catch-up are read together until about this many rows: each pass reads the
 source's table once, and holds what it has read of every day that is not full."""
 _NOTHING: Final = (0, Decimal("0.00"))
+log: Final = logging.getLogger(__name__)
 PASSES: Final = 3
 """Rows that change while they are read can repeat ids again; then the source must rest."""
 
@@ -111,6 +113,8 @@ class Night:
                     f"{as_of} 尚未结束；最近一个已结束日为 {last}",
                 )
             )
+        about = {"archive": self.archive.id, "last_day": str(as_of or last)}
+        log.info("night started", extra=about)
         self.catalog.refresh()
         self.known.catch_up(self.catalog)
         report = NightReport()
@@ -122,10 +126,13 @@ class Night:
                     report.days.append(day)
             except ArchiverError as error:
                 report.failures.append(error)
+                about = {"source": source.source.name, "code": error.code, "reason": str(error)}
+                log.error("source failed", extra=about)  # noqa: TRY400  a traceback may quote rows
                 if error.exit is Exit.ALARM or isinstance(error, AnotherRunError):
                     # The store or the clock lies, or the chain has moved on: another source
                     # would meet the same.
                     break
+        log.info("night finished", extra={"exit": int(report.exit), "days": len(report.days)})
         return report
 
     # --- one source ----------------------------------------------------------------------------
@@ -176,6 +183,8 @@ class Night:
     def _seal_span(self, source: MappedSource, span: Span) -> Iterator[DayReport]:
         """Seal the days of one pass, then write their manifests, oldest first."""
         days = " … ".join(dict.fromkeys((str(span.days[0]), str(span.days[-1]))))
+        about = {"source": source.source.name, "days": days, "rows_expected": span.expected}
+        log.info("pass over days", extra=about)
         self.progress.start(f"{source.source.name} {days}", span.expected)
         try:
             capture, sealed = self._captured(source, span)

@@ -7,10 +7,12 @@ dying on any line leaves orphans that nobody can read: their keys were in memory
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from time import perf_counter
 from typing import Final, Literal
 
 import numpy as np
@@ -32,6 +34,7 @@ MAX_OVERSHOOT_DAYS: Final = 31
 """A lock that ends later than class and month allow is a mistake that cannot be undone."""
 
 ORDER_ID_KIND: Final = 1
+log: Final = logging.getLogger(__name__)
 
 ORDER_LEAVES: Final = leaf_paths(ORDER_V1)
 REJECT_LEAVES: Final = leaf_paths(REJECT_V1)
@@ -83,11 +86,19 @@ def seal(archive: Archive, batch: Batch) -> Sealed:
         ReadBackError: The store gave back something else.
         StoreError: The store did not do it; nothing counts.
     """
+    started = perf_counter()
     _refuse_overlong(archive, batch)
     cohort = archive.cohort(batch.cohort)
-    if batch.kind == "orders":
-        return _seal_orders(archive, batch, cohort)
-    return _seal_rejects(archive, batch, cohort)
+    orders = batch.kind == "orders"
+    sealed = (_seal_orders if orders else _seal_rejects)(archive, batch, cohort)
+    log.info("partition sealed", extra=_told(sealed.objects, perf_counter() - started))
+    return sealed
+
+
+def _told(objects: Sequence[SealedObject], seconds: float) -> Mapping[str, object]:
+    size = sum(one.size_bytes for one in objects)
+    first = {"key": objects[0].key, "rows": objects[0].rows, "cohort": objects[0].cohort}
+    return {**first, "objects": len(objects), "bytes": size, "seconds": round(seconds, 3)}
 
 
 def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:

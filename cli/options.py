@@ -164,11 +164,12 @@ def command(
     def decorate(function: Callable[Concatenate[Call, P], Report]) -> Command:
         @functools.wraps(function)
         def run(*args: P.args, **options: P.kwargs) -> Report:
+            from cli.logs import show_log
+
             ctx = click.get_current_context()
             call = ctx.ensure_object(Call)
             call.command = words_of(ctx)
-            if call.verbose:
-                _show_log()
+            show_log(shown=call.verbose)
             return function(call, *args, **options)
 
         made = click.command(name, cls=Command, help=text, short_help=short)(run)
@@ -177,17 +178,6 @@ def command(
         return made
 
     return decorate
-
-
-def _show_log() -> None:
-    """Print our log to stderr. Other libraries' logs stay off: they quote headers and values."""
-    import logging
-
-    shown = logging.StreamHandler()
-    shown.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    ours = logging.getLogger("archiver")
-    ours.addHandler(shown)
-    ours.setLevel(logging.DEBUG)
 
 
 def words_of(ctx: click.Context) -> str | None:
