@@ -141,7 +141,7 @@ class Partitions:
             kind=place.kind,
             source=self.source,
             day=place.day,
-            rows=pa.concat_tables([piece.rows for piece in pieces]).combine_chunks(),
+            rows=pa.concat_tables([piece.rows for piece in pieces]),
             known=_by_token(pa.concat_tables([piece.known for piece in pieces])),
             retain_until=max(piece.retain_until for piece in pieces),
             cohort=place.cohort,

@@ -9,7 +9,8 @@ which binds every module of it.
 import base64
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -211,8 +212,22 @@ def read_rows(file: pq.ParquetFile, columns: Sequence[str], where: str) -> pa.Ta
         KeyUnavailableError: A leaf's KEK is not held.
         TamperedError: A module does not decrypt.
     """
-    try:
+    with _reading(where):
         return file.read(columns=list(columns), use_threads=False)
+
+
+def read_row_groups(file: pq.ParquetFile, columns: Sequence[str], where: str) -> Iterator[pa.Table]:
+    """Yield the row groups one after the other; see `read_rows`."""
+    for number in range(file.num_row_groups):
+        with _reading(where):
+            rows = file.read_row_group(number, columns=list(columns), use_threads=False)
+        yield rows
+
+
+@contextmanager
+def _reading(where: str) -> Iterator[None]:
+    try:
+        yield
     except PermissionError:
         raise KeyUnavailableError(
             key=Said("column", "列"),

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from time import perf_counter
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from archiver import canonical, keyring, layout, merkle, partition, retention, tokens
 from archiver.archive import Archive
-from archiver.batch import Batch, Paid, paid_by_channel
+from archiver.batch import Batch, Paid, added, paid_by_channel
 from archiver.errors import ReadBackError, RetentionRefusedError, Said
 from archiver.known import LEAVES as KNOWN_LEAVES
 from archiver.known import known_kek
@@ -133,13 +133,12 @@ def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
     )
     segment = _seal_segment(archive, batch, cohort, orders, file)
     known = _seal_known(archive, batch, orders)
-    back = _read_back(archive, stored, file, keks, ORDER_LEAVES)
-    _require_equal(back, pa.concat_tables(written), key)
+    paid = [
+        paid_by_channel(back, batch.day)
+        for back in _read_back(archive, stored, file, keks, ORDER_LEAVES, equal=written)
+    ]
     return Sealed(
-        day=batch.day,
-        objects=(orders, segment, known),
-        known=batch.known,
-        paid=paid_by_channel(back, batch.day),
+        day=batch.day, objects=(orders, segment, known), known=batch.known, paid=added(paid)
     )
 
 
@@ -150,9 +149,11 @@ def _seal_rejects(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         REJECT_V1, {"reveal": kek}, REJECT_LEAVES, footer_key="reveal", plain_encoded=_UNIQUE
     )
     leaves: list[bytes] = []
+    written: list[pa.Table] = []
     for first, rows in _row_groups(batch.rows):
         leaves += canonical.reject_leaves(rows, kek, first_row=first)
         writer.write_row_group(rows)
+        written.append(rows)
     file = writer.finish()
     stored = _put(archive, key, file, batch.retain_until)
     rejects = _described(
@@ -164,8 +165,7 @@ def _seal_rejects(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         merkle_root=merkle.tree_hash(leaves).hex(),
     )
     known = _seal_known(archive, batch, rejects)
-    back = _read_back(archive, stored, file, {"reveal": kek}, REJECT_LEAVES)
-    _require_equal(back, batch.rows, key)
+    list(_read_back(archive, stored, file, {"reveal": kek}, REJECT_LEAVES, equal=written))
     return Sealed(day=batch.day, objects=(rejects, known), known=batch.known, paid={})
 
 
@@ -190,8 +190,7 @@ def _seal_segment(
     writer.write_row_group(rows.cast(schema))
     segment = writer.finish()
     stored = _put(archive, key, segment, batch.retain_until)
-    back = _read_back(archive, stored, segment, {"index": kek}, SEGMENT_LEAVES)
-    _require_equal(back, rows, key)
+    list(_read_back(archive, stored, segment, {"index": kek}, SEGMENT_LEAVES, equal=[rows]))
     return _described(
         "segments",
         stored,
@@ -230,15 +229,15 @@ def _seal_known(archive: Archive, batch: Batch, of: SealedObject) -> SealedObjec
     writer.write_row_group(batch.known)
     file = writer.finish()
     stored = _put(archive, key, file, batch.retain_until)
-    _require_equal(_read_back(archive, stored, file, keks, leaf_keys), batch.known, key)
+    list(_read_back(archive, stored, file, keks, leaf_keys, equal=[batch.known]))
     return _described("known", stored, file, batch, keys={}, of=of.key)
 
 
-def _row_groups(rows: pa.Table) -> list[tuple[int, pa.Table]]:
-    """Return the rows cut into row groups, each with the position of its first row."""
+def _row_groups(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+    """Yield the rows cut into row groups, each with the position of its first row."""
     size = partition.ROW_GROUP_ROWS
-    starts = range(0, len(rows), size)
-    return [(start, rows.slice(start, size).combine_chunks()) for start in starts]
+    for start in range(0, len(rows), size):
+        yield start, rows.slice(start, size).combine_chunks()
 
 
 def _put(archive: Archive, key: str, file: EncryptedFile, retain_until: datetime) -> StoredObject:
@@ -257,21 +256,28 @@ def _read_back(
     file: EncryptedFile,
     keks: Mapping[str, bytes],
     leaf_keys: Mapping[str, str],
-) -> pa.Table:
-    """Return the rows as the store gives them back, by version id, decrypted."""
-    content = archive.store.get(stored.key, stored.version_id)
+    *,
+    equal: Sequence[pa.Table],
+) -> Iterator[pa.Table]:
+    """Yield the row groups as the store gives them back, by version id, each `equal` to its own.
+
+    One after the other: all of them decoded would be the largest thing in memory.
+    """
+    key = stored.key
+    content = archive.store.get(key, stored.version_id)
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise ReadBackError(key=stored.key, detail=Said("other bytes", "字节不同"))
-    opened = partition.open_file(content, keks, footer_sha256=file.footer_sha256, where=stored.key)
-    return partition.read_rows(opened, list(leaf_keys), stored.key)
-
-
-def _require_equal(back: pa.Table, sealed: pa.Table, key: str) -> None:
-    if not back.equals(sealed):
-        raise ReadBackError(
-            key=key,
-            detail=Said("the rows do not decrypt to what was sealed", "解密所得的行与封存的不同"),
-        )
+        raise ReadBackError(key=key, detail=Said("other bytes", "字节不同"))
+    opened = partition.open_file(content, keks, footer_sha256=file.footer_sha256, where=key)
+    groups = partition.read_row_groups(opened, list(leaf_keys), key)
+    for back, expected in zip(groups, equal, strict=True):
+        if not back.equals(expected):
+            raise ReadBackError(
+                key=key,
+                detail=Said(
+                    "the rows do not decrypt to what was sealed", "解密所得的行与封存的不同"
+                ),
+            )
+        yield back
 
 
 def _described(
