@@ -17,7 +17,13 @@ from typing import Final
 
 from archiver import layout
 from archiver.archive import Archive, SignedDocument
-from archiver.errors import AlreadyStoredError, AnotherRunError, Said, TamperedError
+from archiver.errors import (
+    AlreadyStoredError,
+    AnotherRunError,
+    LockNotHonouredError,
+    Said,
+    TamperedError,
+)
 from archiver.local_files import write_whole
 from archiver.ports import VersionEntry
 from schemas.documents import Manifest
@@ -37,6 +43,8 @@ class Catalog:
     archive: Archive
     cache: Path
     entries: list[SignedDocument[Manifest]] = field(default_factory=list)
+    unlocked: list[LockNotHonouredError] = field(default_factory=list)
+    """Alarms: manifests that a server stored without their lock."""
 
     def refresh(self) -> None:
         """Read the manifests that were added since.
@@ -110,12 +118,15 @@ class Catalog:
         """Return the earliest version that verifies and continues the chain."""
         failure: TamperedError | None = None
         for version in versions:
-            for content in self._contents(number, version):
+            for content, fetched in self._contents(number, version):
                 try:
                     manifest = self._verify(number, version.key, content)
                 except TamperedError as error:
                     failure = error
                     continue
+                if fetched and self._is_locked(version):
+                    # One without its lock is fetched, and told, until somebody locks it.
+                    self._remember(number, version.version_id, content)
                 return SignedDocument(
                     document=manifest,
                     version_id=version.version_id,
@@ -139,13 +150,24 @@ class Catalog:
             )
         return manifest
 
-    def _contents(self, number: int, version: VersionEntry) -> Iterator[bytes]:
-        """Yield a version's bytes: those kept here, and if they do not do, the store's."""
+    def _contents(self, number: int, version: VersionEntry) -> Iterator[tuple[bytes, bool]]:
+        """Yield a version's bytes and whether they were fetched: kept ones first."""
         with suppress(OSError):  # there are none, or the disk is broken
-            yield self._cached(number, version.version_id).read_bytes()
-        content = self.archive.store.get(version.key, version.version_id)
-        self._remember(number, version.version_id, content)
-        yield content
+            yield self._cached(number, version.version_id).read_bytes(), False
+        yield self.archive.store.get(version.key, version.version_id), True
+
+    def _is_locked(self, version: VersionEntry) -> bool:
+        """Return whether a manifest has its lock; one that has none becomes an alarm.
+
+        The run that wrote it raised the alarm and ended there. The manifest is whole and names
+        locked objects, so it counts.
+        """
+        try:
+            self.archive.store.head(version.key, version.version_id)
+        except LockNotHonouredError as unlocked:
+            self.unlocked.append(unlocked)
+            return False
+        return True
 
     def _remember(self, number: int, version_id: str, content: bytes) -> None:
         write_whole(self._cached(number, version_id), content)

@@ -1,9 +1,9 @@
 """A night: every closed day that is not sealed yet, of every source, oldest first.
 
-Responsible for the order of things: nothing is sealed before a proof of the store's lock is at
-hand; batches are sealed, then the manifest that names them,
-then the local known orders. A crash between any two leaves nothing half visible, and running
-the night again finishes it. One source that fails does not keep the others from being sealed.
+Responsible for the order of things: a proof of the store's lock must be at hand; batches are
+sealed, then the manifest that names them, then the local known orders. A crash between any two
+leaves nothing half visible, and running the night again finishes it. One source that fails does
+not keep the others from being sealed.
 """
 
 import logging
@@ -118,6 +118,8 @@ class Night:
         self.catalog.refresh()
         self.known.catch_up(self.catalog)
         report = NightReport()
+        # They count, for they are whole; and somebody must lock them before somebody else deletes.
+        report.failures += self.catalog.unlocked
         if ageing := require_proof(self.archive, latest_proof(self.archive)):
             report.failures.append(ageing)
         for source in self.sources:

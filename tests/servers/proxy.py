@@ -119,6 +119,14 @@ class FlipByte:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewrite:
+    """The reply's body says something else."""
+
+    old: bytes
+    new: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class DropReplyHeaders:
     """The client never sees the reply headers that begin so."""
 
@@ -126,7 +134,15 @@ class DropReplyHeaders:
 
 
 Lie = (
-    DropHeaders | LoseReply | LoseRequest | Refuse | Delay | SkewDate | FlipByte | DropReplyHeaders
+    DropHeaders
+    | LoseReply
+    | LoseRequest
+    | Refuse
+    | Delay
+    | SkewDate
+    | FlipByte
+    | Rewrite
+    | DropReplyHeaders
 )
 
 
@@ -369,6 +385,8 @@ class _Handler(BaseHTTPRequestHandler):
         for lie in lies:
             if isinstance(lie, FlipByte) and body:
                 body[lie.at] ^= 0xFF
+            elif isinstance(lie, Rewrite):
+                body = body.replace(lie.old, lie.new)
             elif isinstance(lie, SkewDate):
                 headers = [
                     (name, _later(value, lie.by) if name.lower() == "date" else value)
