@@ -277,3 +277,21 @@ class Source(Protocol):
 
         Used to size work and to find the oldest day. Rows with absurd times are left out.
         """
+
+    def census(self, created: Window, ended: Window) -> Iterator[pa.Table]:
+        """Yield who is there: paging key, order id and state, and no other column, in key order.
+
+        Tables have exactly the columns `key`, `order_id` and `state`, all `large_binary`. A
+        superset: every row in a state that is archived, open, or unknown to the mapping, whose
+        creation time may lie in `created` (all rows, where the mapping has no such time) and
+        whose end time does not surely come after `ended`; what ended before it counts, too. A
+        change time that stands for the end excludes nothing, for it moves when an old order is
+        touched, nor does any time of an open order. Raises what `pages` raises.
+        """
+
+    def rows(self, keys: Sequence[bytes]) -> Iterator[RawPage]:
+        """Yield the rows with these paging keys, whatever their states and times.
+
+        In pages of bounded size, each row once, with look-ups and children. A key without a row
+        gives nothing. Portions of the keys come in their order. Raises what `pages` raises.
+        """

@@ -81,7 +81,7 @@ class RowsSource:
     """
 
     mapping: OrderMapping
-    rows: list[Row]
+    held: list[Row]
     page_rows: int = 1000
     name: str = "main"
     children: Mapping[str, Sequence[Row]] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class RowsSource:
     ) -> Iterator[RawPage]:
         """Yield all rows, the widest superset that a source may give, or the fewest it may."""
         self.passes += 1
-        rows = sorted(self.rows, key=lambda row: int(row[self.mapping.key]))[:limit]
+        rows = sorted(self.held, key=lambda row: int(row[self.mapping.key]))[:limit]
         if self.exact:
             rows = [row for row in rows if self._asked_for(row, ended, changed)]
         for number, start in enumerate(range(0, len(rows), self.page_rows)):
@@ -107,8 +107,43 @@ class RowsSource:
 
     def days(self, ended: Window) -> Mapping[date, int]:
         """Return the days on which rows end, by UTC: not the archive's calendar."""
-        ends = [end for row in self.rows if (end := self._ended(row)) is not None]
+        ends = [end for row in self.held if (end := self._ended(row)) is not None]
         return Counter(end.date() for end in ends if ended.start <= end < ended.end)
+
+    def census(self, created: Window, ended: Window) -> Iterator[pa.Table]:
+        """Yield who is there: all that are not ignored, or if `exact` as few as may be."""
+        mapping, status = self.mapping, self.mapping.status
+        rows = sorted(self.held, key=lambda row: int(row[mapping.key]))
+        rows = [row for row in rows if str(row[status.column]) not in status.ignored]
+        if self.exact:
+            rows = [row for row in rows if self._counted(row, created, ended)]
+        names = (mapping.key, mapping.order_id, status.column)
+        for start in range(0, len(rows), self.page_rows):
+            table = raw_table(rows[start : start + self.page_rows], names)
+            columns = (table[name] for name in names)
+            yield pa.table(dict(zip(("key", "order_id", "state"), columns, strict=True)))
+
+    def rows(self, keys: Sequence[bytes]) -> Iterator[RawPage]:
+        """Yield the rows with these keys, whatever their states and times."""
+        rows = {str(row[self.mapping.key]).encode(): row for row in self.held}
+        found = [rows[key] for key in dict.fromkeys(keys) if key in rows]
+        for start in range(0, len(found), self.page_rows):
+            part = sorted(
+                found[start : start + self.page_rows],
+                key=lambda row: int(row[self.mapping.key]),
+            )
+            yield RawPage(
+                rows=raw_table(part, self.mapping.page_columns), children=self._children_of(part)
+            )
+
+    def _counted(self, row: Row, created: Window, ended: Window) -> bool:
+        begun = self._instant(row, "created") if "created" in self.mapping.times else None
+        if begun and not created.start <= begun < created.end:
+            return False
+        told = [n for n in self.mapping.completion.latest_of if n != self.mapping.changed_at]
+        ends = [self._instant(row, name) for name in told]
+        is_open = str(row[self.mapping.status.column]) in self.mapping.status.open
+        return is_open or not any(at and at >= ended.end for at in ends)
 
     def _asked_for(self, row: Row, ended: Window, changed: Window | None) -> bool:
         end = self._ended(row)

@@ -53,7 +53,7 @@ class Desk:
     @property
     def rows(self) -> list[Row]:
         """The rows of the first source; a test changes them."""
-        return self.source.rows
+        return self.source.held
 
     def open(self, store: ObjectStore | None = None) -> Archive:
         """Open the archive as a night does."""

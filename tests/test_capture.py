@@ -274,7 +274,7 @@ def test_a_source_whose_ids_never_rest_is_tried_again_later(tmp_path: Path) -> N
         def pages(
             self, ended: Window, changed: Window | None = None, *, limit: int | None = None
         ) -> Iterator[RawPage]:
-            again = double(dict(self.rows[self.passes]), 100 + self.passes)
+            again = double(dict(self.held[self.passes]), 100 + self.passes)
             pages = list(RowsSource.pages(self, ended, changed, limit=limit))
             extra = RowsSource(self.mapping, [again])
             return iter([*pages, *extra.pages(ended, changed)])

@@ -95,7 +95,7 @@ class Original:
                 for key, versions in self.desk.store._versions.items()
             }
             store._written = self.desk.store._written
-        source = replace(self.desk.source, rows=list(self.desk.rows))
+        source = replace(self.desk.source, held=list(self.desk.rows))
         desk = Desk(Place(folder), clock, store, self.desk.rules, [source])
         happens(desk)
         return desk

@@ -1,6 +1,7 @@
 """A shop's database as a source: MySQL, MariaDB, PostgreSQL or SQLite, only ever read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -28,6 +29,8 @@ from archiver.sources.sentences import said
 PAGE_ROWS: Final = 50_000
 PAGE_BYTES: Final = 32 * 1024 * 1024
 """Pages of wide rows get fewer of them."""
+CENSUS_ROWS: Final = 200_000
+"""Three short columns: some 10 MB."""
 READ_TIMEOUT: Final = timedelta(seconds=300)
 """For one page. A full scan for a narrow window over a large table is one page."""
 MARGIN: Final = timedelta(days=1)
@@ -121,6 +124,23 @@ class DatabaseSource:
                     counted[date.fromisoformat(row["day"].decode())] = int(row["orders"])
         return dict(sorted(counted.items()))
 
+    def census(self, created: Window, ended: Window) -> Iterator[pa.Table]:
+        """Yield who is there (`ports.Source.census`)."""
+        for tables in self._ask("pages", self._census_plan(created, ended)):
+            table = tables[""]
+            names = (self.mapping.key, self.mapping.order_id, self.mapping.status.column)
+            columns = [table[name] for name in names]
+            yield pa.table(dict(zip(("key", "order_id", "state"), columns, strict=True)))
+
+    def rows(self, keys: Sequence[bytes]) -> Iterator[RawPage]:
+        """Yield the rows with these paging keys (`ports.Source.rows`)."""
+        if not keys:
+            return
+        chosen = tuple(key.hex() for key in dict.fromkeys(keys))
+        plan = replace(self._plan(None, None, None), newest=False, keys=chosen)
+        for tables in self._ask("pages", plan):
+            yield RawPage(rows=tables.pop(""), children=tables)
+
     def sample(self, rows: int) -> Iterator[RawPage]:
         """Yield the last rows by key, whatever their state and times, for a look at them."""
         plan = self._plan(None, None, rows)
@@ -203,6 +223,22 @@ class DatabaseSource:
             page_bytes=self._page_bytes,
             limit=limit,
             newest=ended is None,
+        )
+
+    def _census_plan(self, created: Window, ended: Window) -> ReadPlan:
+        mapping, status = self.mapping, self.mapping.status
+        ends = [name for name in mapping.completion.latest_of if name != mapping.changed_at]
+        return replace(
+            self._plan(None, None, None),
+            columns=tuple(dict.fromkeys((mapping.key, mapping.order_id, status.column))),
+            skipped_states=status.ignored,
+            open_states=status.open,
+            created=self._span("created", created, MARGIN) if "created" in mapping.times else None,
+            not_after=tuple(self._span(name, ended, MARGIN) for name in ends),
+            lookups=(),
+            children=(),
+            page_rows=CENSUS_ROWS,
+            newest=False,
         )
 
     def _span(self, name: TimeName, window: Window, margin: timedelta) -> Span:

@@ -97,7 +97,25 @@ class Dialect(ABC):
             times.append(f"({' AND '.join(absurd)})")
         if times:
             parts.append(f"({' OR '.join(times)})")
+        if plan.created:
+            absurd_start = self._absurd(plan.created, shape)
+            parts.append(f"({self._within(plan.created)} OR {absurd_start})")
+        if plan.not_after:
+            parts.append(self._not_ended_after(plan, shape))
         return " AND ".join(parts) or "1 = 1"
+
+    def _not_ended_after(self, plan: ReadPlan, shape: Shape) -> str:
+        """Return a condition that a row may have ended in time, or has not ended at all."""
+        tests = [
+            f"({self.column('q', span.column)} < {self._bound(span, span.high)}"
+            f" OR {self._absurd(span, shape)})"
+            for span in plan.not_after
+        ]
+        condition = f"({' AND '.join(tests)})"
+        if not plan.open_states:
+            return condition
+        ended = self.not_among(plan.status_column, plan.open_states, shape)
+        return f"({condition} OR NOT ({ended}))"
 
     def _within(self, span: Span) -> str:
         column = self.column("q", span.column)

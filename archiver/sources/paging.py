@@ -49,6 +49,9 @@ class Pager:
         if plan.newest:
             yield from self._newest()
             return
+        if plan.keys is not None:
+            yield from self._chosen([bytes.fromhex(key) for key in plan.keys])
+            return
         left = plan.limit
         rows = min(FIRST_PAGE_ROWS, plan.page_rows)
         after: bytes | None = None
@@ -80,6 +83,24 @@ class Pager:
         for part in self._lean(table):
             keys = part[self._plan.key].to_pylist()
             yield self._with_others(part, self._among(keys))
+
+    def _chosen(self, keys: list[bytes]) -> Iterator[Page]:
+        """Yield the rows with these keys, some at a time."""
+        size = min(_KEYS_AT_ONCE, self._plan.page_rows)
+        for start in range(0, len(keys), size):
+            among = self._among(keys[start : start + size])
+            after: bytes | None = None
+            complete = False
+            while not complete:
+                table, complete = self._read(f"{among} AND {self._between(after)}", None)
+                if not table.num_rows:
+                    break
+                low = after
+                after = self._last_key(table, after)
+                for part in self._lean(table):
+                    high = part[self._plan.key][-1].as_py()
+                    yield self._with_others(part, f"{among} AND {self._between(low, high)}")
+                    low = high
 
     def _read(self, condition: str, limit: int | None) -> tuple[pa.Table, bool]:
         guarded = frozenset(self._plan.columns) - self._shape.short

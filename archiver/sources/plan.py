@@ -74,6 +74,14 @@ class ReadPlan:
     limit: int | None
     newest: bool = False
     """Only the last `limit` rows by key."""
+    created: Span | None = None
+    """Rows that were created outside surely do not concern us."""
+    not_after: tuple[Span, ...] = ()
+    """Nor do those with any of these times, unless absurd, at or beyond its `high` …"""
+    open_states: Texts = ()
+    """… but for those in these states, which have not ended."""
+    keys: Texts | None = None
+    """Only the rows with these paging keys, each in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
