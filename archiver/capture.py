@@ -30,6 +30,7 @@ from archiver.batch import (
     local_days,
     paid_by_channel,
 )
+from archiver.errors import ReadBackError, Said
 from archiver.known import KnownOrders
 from archiver.mapping import MapContext, MappedPage, OrderMapping, apply
 from archiver.ports import Progress, RawPage, Source, Window
@@ -150,6 +151,8 @@ class Capture:
     _recogniser: Recogniser = field(init=False)
     source_paid: Paid = field(default_factory=dict)
     known_paid: Paid = field(default_factory=dict)
+    _taken: int = 0
+    """Rows of this pass, counted before anything is decided about them."""
     _seen: SeenIds = field(default_factory=SeenIds)
     _held: list[_Held] = field(default_factory=list)
     _retain: dict[int, datetime] = field(default_factory=dict)
@@ -167,10 +170,12 @@ class Capture:
 
         Raises:
             RepeatedIdsError: See there. What was yielded must not be named by a manifest.
+            ReadBackError: A row that was read is not accounted for; likewise.
         """
         for page in self.mapped.source.pages(self.span.window, self.span.window):
             self.progress.advance(len(page.rows))
             mapped = self._map(page)
+            self._taken += len(mapped.rejects)
             self._take_rejects(mapped.rejects, mapped.reject_content)
             self._take_orders(page, mapped)
             if not self._seen.repeated:
@@ -178,7 +183,20 @@ class Capture:
         if self._seen.repeated:
             raise RepeatedIdsError(np.unique(np.concatenate(self._seen.repeated)))
         self._settle_held()
+        self._require_all_accounted_for()
         yield from self._partitions.rest()
+
+    def _require_all_accounted_for(self) -> None:
+        """Compare rows counted as they came in with what became of them: none may be lost."""
+        accounted = sum(day.counts.total() for day in self.days.values())
+        if accounted != self._taken:
+            raise ReadBackError(
+                key=self.mapped.source.name,
+                detail=Said(
+                    f"{self._taken} rows were read and {accounted} are accounted for",
+                    f"读入 {self._taken} 行，只有 {accounted} 行有着落",
+                ),
+            )
 
     # --- rows --------------------------------------------------------------------------------
 
@@ -187,6 +205,7 @@ class Capture:
         wanted = self._wanted(orders["completed_at"], mapped.changed_at)
         if not wanted.any():
             return
+        self._taken += int(wanted.sum())
         chosen = pa.array(wanted)
         everything = wanted.all()
         content = mapped.content if everything else mapped.content.filter(chosen)
