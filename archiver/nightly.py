@@ -7,6 +7,7 @@ not keep the others from being sealed.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ from archiver.errors import (
 from archiver.known import KnownOrders
 from archiver.lockproof import latest_proof, require_proof
 from archiver.ports import Progress, Window
-from schemas.documents import ChannelSum, Manifest, SealedObject
+from schemas.documents import ChannelSum, Counts, Manifest, SealedObject
 
 ROWS_PER_PASS: Final = 100_000
 """Days of a catch-up are read together until about this many rows: each pass reads the
@@ -253,6 +254,7 @@ class Night:
         """Write the manifest of a day; from then on what it names counts."""
         count = capture.days[day]
         objects = [stored for one in sealed for stored in one.objects]
+        _require_all_sealed(source, day, count.document(), objects)
         sums = _sums(source, capture, day, added(one.paid for one in sealed))
         manifest = None
         if objects or day not in self.catalog.days(source.source.name):
@@ -311,6 +313,25 @@ def _groups(missing: Sequence[date], sizes: Mapping[date, int]) -> Iterator[list
         rows += size
     if run:
         yield run
+
+
+def _require_all_sealed(
+    source: MappedSource, day: date, counts: Counts, objects: Sequence[SealedObject]
+) -> None:
+    """Compare what was decided with what was sealed, by number of rows.
+
+    Raises:
+        ReadBackError: They differ.
+    """
+    rows = Counter({"orders": 0, "rejects": 0})
+    for stored in objects:
+        rows[stored.kind] += stored.rows
+    decided = counts.orders + counts.revisions, counts.rejects
+    if (rows["orders"], rows["rejects"]) != decided:
+        raise ReadBackError(
+            key=f"{source.source.name} {day}",
+            detail=Said("other numbers of rows were sealed", "封存的行数不符"),
+        )
 
 
 def _sums(source: MappedSource, capture: Capture, day: date, sealed: Paid) -> list[ChannelSum]:
