@@ -30,6 +30,8 @@ _CHINESE: Final = {
     "string_too_long": "至多 {max_length} 个字符",
     "string_too_short": "至少 {min_length} 个字符",
     "string_type": "应为字符串",
+    "time_parsing": "应为 HH:MM 形式的时刻",
+    "time_type": "应为时刻",
     "too_short": "至少须有 {min_length} 项",
     "tuple_type": "应为列表",
 }

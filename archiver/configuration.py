@@ -4,7 +4,7 @@ Pure: files and the environment are read by `wiring`. Unknown keys are errors, s
 misspelt protection is never silently absent.
 """
 
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -150,6 +150,43 @@ class ReconcileSection(Section):
     """The shop's accounts at its payment providers; a statement of any other is refused."""
 
 
+class AlarmsSection(Section):
+    """`[alarms]`: who is told when a night or a status ends badly, and when a day is overdue."""
+
+    webhook_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/]")] | None = None
+    webhook_url_env: str | None = None
+    """The variable that holds the URL, where the URL itself is a secret."""
+    webhook_secret_env: str | None = None
+    """The variable that holds the key which signs what is sent."""
+    prometheus_textfile: Path | None = None
+    sealed_by: time | None = None
+    """Local time of the archive's zone: a closed day that is not sealed by then is an alarm."""
+
+    @field_validator("sealed_by")
+    @classmethod
+    def _local(cls, sealed_by: time | None) -> time | None:
+        if sealed_by is not None and sealed_by.tzinfo is not None:
+            message = Said("a local time without a zone", "应为不带时区的当地时间")
+            raise ValueError(message)
+        return sealed_by
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.webhook_url is not None and self.webhook_url_env is not None:
+            message = Said(
+                "give webhook_url or webhook_url_env, not both",
+                "webhook_url 与 webhook_url_env 只能给出其一",
+            )
+            raise ValueError(message)
+        if self.webhook_secret_env is not None and not (self.webhook_url or self.webhook_url_env):
+            message = Said(
+                "webhook_secret_env signs what a webhook is sent; there is no webhook_url",
+                "webhook_secret_env 用于给 webhook 签名，但没有 webhook_url",
+            )
+            raise ValueError(message)
+        return self
+
+
 class Configuration(Section):
     """The whole file."""
 
@@ -162,6 +199,7 @@ class Configuration(Section):
     index: IndexSection = IndexSection()
     state: StateSection = StateSection()
     reconcile: ReconcileSection = ReconcileSection()
+    alarms: AlarmsSection = AlarmsSection()
 
     @field_validator("source")
     @classmethod

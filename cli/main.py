@@ -20,6 +20,7 @@ from cli.commands.init import init
 from cli.commands.nightly import nightly
 from cli.commands.prove_lock import prove_lock
 from cli.commands.reconcile import reconcile
+from cli.commands.schedule import schedule
 from cli.commands.source import source
 from cli.commands.status import status
 from cli.options import Call, guess, words_of
@@ -98,7 +99,7 @@ def program() -> None:
     """
 
 
-for _command in (demo, init, source, prove_lock, nightly, reconcile, status):
+for _command in (demo, init, source, prove_lock, nightly, reconcile, status, schedule):
     program.add_command(_command)
 
 

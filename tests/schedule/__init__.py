@@ -1,0 +1,1 @@
+"""Schedules: when, what, and in which cage."""
