@@ -35,6 +35,7 @@ RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
+MemoryDenyWriteExecute=yes
 RemoveIPC=yes
 KeyringMode=private
 SystemCallArchitectures=native
@@ -109,7 +110,7 @@ def _service(
     ]
     if retries:
         lines += [
-            "# Again after 10 (try later) or when killed; never after 2, 11 or 20: they need people.",
+            "# Again after 10 (try later) or when killed; 2, 11 and 20 need people.",
             "Restart=on-failure",
             f"RestartSec={int(RETRY_AFTER.total_seconds() // 60)}min",
             "RestartPreventExitStatus=1 2 11 20 130",
