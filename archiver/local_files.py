@@ -34,9 +34,13 @@ def write_whole(path: Path, content: bytes) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     with disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(content)
-        draft.replace(path)
+        try:
+            with draft.open("wb") as file:
+                file.write(content)
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)  # half of it would take the space that is missing
+            raise
 
 
 def make_durable(path: Path) -> None:

@@ -27,13 +27,13 @@ from archiver.configuration import Configuration, SourceSection, parse_configura
 from archiver.errors import (
     AnotherRunError,
     ConfigurationError,
-    LocalDiskError,
     NotInitialisedError,
     Said,
 )
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
 from archiver.known import KnownOrders
+from archiver.local_files import disk_errors
 from archiver.lockproof import Trial, prove_lock
 from archiver.nightly import Night
 from archiver.ports import Clock, LockProver, ObjectStore, Progress
@@ -295,23 +295,22 @@ class Installation:
 
     @contextmanager
     def _run_lock(self) -> Iterator[None]:
-        try:
+        with disk_errors(self.index_folder):
             self.index_folder.mkdir(parents=True, exist_ok=True)
-            file = (self.index_folder / RUN_LOCK).open("a+")
-        except OSError as error:
-            raise LocalDiskError(detail=f"{self.index_folder}: {error.strerror}") from None
+            # Unbuffered: what a full disk has refused must not be tried again on closing.
+            file = (self.index_folder / RUN_LOCK).open("ab+", buffering=0)
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                process = file.read().strip()
+                process = file.read().decode("ascii", "replace").strip()
                 raise AnotherRunError(
                     detail=Said(f"process {process}", f"进程 {process}")
                 ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            with disk_errors(self.index_folder):
+                file.truncate(0)
+                file.write(str(os.getpid()).encode())
             yield
 
     def _anchor(self) -> bytes:

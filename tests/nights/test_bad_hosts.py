@@ -1,0 +1,218 @@
+"""Full disks and two runs at once: one wins, the other says so, and nothing is sealed twice."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from archiver.errors import AnotherRunError, ArchiverError, Exit, LocalDiskError
+from tests.archives import Silent
+from tests.nights.evidence import BucketVault, FolderVault, Opened
+from tests.nights.shop import SqliteShop, good_orders
+from tests.nights.site import Site, codes, dir_store, s3_store, total
+from tests.servers.seaweedfs import S3Bucket
+
+COMMAND = [sys.executable, "-c", "from cli.main import main; main()"]
+
+
+# ------------------------------------------------------------------------------ a full disk
+
+
+@dataclass(frozen=True, slots=True)
+class SmallDisk:
+    """A file system of one megabyte."""
+
+    folder: Path
+
+    @contextmanager
+    def full(self, *, but_for_bytes: int = 0) -> Iterator[None]:
+        """Leave only so many bytes, to the page."""
+        ballast = self.folder / "ballast"
+        room = os.statvfs(self.folder)
+        ballast.write_bytes(bytes(room.f_bavail * room.f_bsize - but_for_bytes))
+        try:
+            yield
+        finally:
+            ballast.unlink()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], SmallDisk]]:
+    """Mount small disks below the test's folder; only root may."""
+    with ExitStack() as stack:
+
+        def mounted(place: str) -> SmallDisk:
+            folder = tmp_path / place
+            folder.mkdir(parents=True)
+            mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
+            done = subprocess.run(mount, capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+            stack.callback(subprocess.run, ["umount", str(folder)], check=True)
+            return SmallDisk(folder)
+
+        yield mounted
+
+
+def failure(site: Site) -> ArchiverError:
+    """Run a night that fails; return why."""
+    try:
+        report = site.night()
+    except ArchiverError as error:
+        return error
+    [reason] = report.failures
+    return reason
+
+
+def assert_full(site: Site, place: Path) -> None:
+    error = failure(site)
+    assert isinstance(error, LocalDiskError), error
+    assert error.exit is Exit.TRY_LATER
+    assert str(place) in error.text("en")
+    assert error.next_command == "archiver nightly"
+
+
+def test_a_full_disk_under_the_store_leaves_nothing_half_visible(
+    site: Site, sqlite_shop: SqliteShop, small_disk: Callable[[str], SmallDisk]
+) -> None:
+    sqlite_shop.add(good_orders(site.last_closed, 4))
+    disk = small_disk("host/vault")
+    site.configure(store=dir_store(), sources=sqlite_shop.source()).init()
+    for room in (0, 8 << 10, 24 << 10, 40 << 10):
+        with disk.full(but_for_bytes=room):
+            assert_full(site, disk.folder)
+            archive = Opened.at(FolderVault(disk.folder), site.folder)
+            assert archive.manifests == []
+        sqlite_shop.add(good_orders(site.last_closed, 1, first_id=room + 100))
+
+    report = site.night()
+
+    assert (report.exit, total(report)["orders"]) == (Exit.DONE, 8)
+    archive = Opened.at(FolderVault(disk.folder), site.folder)
+    archive.assert_sealed_once()
+    assert len(archive.rows()) == 8
+
+
+def test_a_full_disk_under_the_index_seals_nothing_twice(
+    site: Site, sqlite_shop: SqliteShop, small_disk: Callable[[str], SmallDisk]
+) -> None:
+    disk = small_disk("host/index")
+    site.configure(store=dir_store(), sources=sqlite_shop.source()).init()
+    for number, room in enumerate((0, 4 << 10, 12 << 10, 16 << 10), 1):
+        sqlite_shop.add(good_orders(site.last_closed, 1, first_id=number))
+        with disk.full(but_for_bytes=room):
+            assert_full(site, disk.folder)
+
+    site.night()
+
+    archive = Opened.at(FolderVault(site.folder / "vault"), site.folder)
+    archive.assert_everything_is_named_once()
+    assert len(archive.rows()) == 4
+    assert set(total(site.night())) == {"read", "unchanged"}
+
+
+# ------------------------------------------------------------------------- two runs at once
+
+
+class Meanwhile(Silent):
+    """Does something once, when the first batch has been handed to sealing."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act: Callable[[], object] | None = act
+
+    def advance(self, units: int = 1) -> None:
+        """Take the first chance."""
+        del units
+        act, self.act = self.act, None
+        if act:
+            act()
+
+
+def command(site: Site, *arguments: str) -> "subprocess.Popen[str]":
+    """Start the command line on a site, as a process of its own."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments, "--json", "--config", str(site.folder / "archiver.toml")],
+        env={**os.environ, **site.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_second_process_on_the_same_host_is_told_to_wait(
+    site: Site, sqlite_shop: SqliteShop
+) -> None:
+    sqlite_shop.add(good_orders(site.last_closed, 3))
+    site.configure(store=dir_store(), sources=sqlite_shop.source()).init()
+
+    with site.installation.night(Silent()) as night:
+        other = command(site, "nightly")
+        out, err = other.communicate()
+        report = night.run()
+
+    document = json.loads(out)
+    assert (other.returncode, document["exit"], document["outcome"]) == (10, 10, "retry")
+    assert [alarm["code"] for alarm in document["alarms"]] == ["another-run"]
+    assert str(os.getpid()) in document["alarms"][0]["message"]
+    assert document["alarms"][0]["next"].startswith("archiver status")
+    assert err == ""
+    assert total(report)["orders"] == 3
+    # The lock ends with its holder.
+    again = command(site, "nightly")
+    assert json.loads(again.communicate()[0])["exit"] == 0
+
+
+@pytest.fixture
+def two_hosts(site: Site, sqlite_shop: SqliteShop, bucket: S3Bucket) -> tuple[Site, Site]:
+    """Two hosts with the same keys, one archive in a bucket, one shop."""
+    for back in (0, 1):
+        sqlite_shop.add(good_orders(site.days_before(back), 5, first_id=1 + 10 * back))
+    site.configure(store=s3_store(bucket), sources=sqlite_shop.source()).init()
+    twin = Site(site.folder.parent / "twin", clock=site.clock)
+    shutil.copytree(site.folder, twin.folder)
+    return site, twin
+
+
+def test_of_two_hosts_one_wins_the_number_and_the_other_starts_again(
+    two_hosts: tuple[Site, Site], bucket: S3Bucket
+) -> None:
+    one, twin = two_hosts
+
+    with one.installation.night(Meanwhile(twin.night)) as night:
+        report = night.run()
+
+    assert (report.exit, codes(report)) == (Exit.TRY_LATER, ["another-run"])
+    assert isinstance(report.failures[0], AnotherRunError)
+    assert report.days == []
+    archive = Opened.at(BucketVault.of(bucket), one.folder)
+    archive.assert_sealed_once()
+    assert len(archive.rows()) == 10
+    # What the loser had stored are orphans: no manifest names them, and nobody can read them.
+    assert set(total(one.night())) == {"read", "unchanged"}
+    assert set(total(twin.night())) == {"read", "unchanged"}
+    archive.assert_sealed_once()
+
+
+def test_two_processes_on_two_hosts_seal_every_order_once(
+    two_hosts: tuple[Site, Site], bucket: S3Bucket
+) -> None:
+    both = [command(site, "nightly") for site in two_hosts]
+
+    codes_of_both = []
+    for process in both:
+        out, err = process.communicate()
+        assert err == ""
+        codes_of_both.append((process.returncode, json.loads(out)["outcome"]))
+
+    assert (0, "done") in codes_of_both
+    assert set(codes_of_both) <= {(0, "done"), (10, "retry")}
+    archive = Opened.at(BucketVault.of(bucket), two_hosts[0].folder)
+    archive.assert_sealed_once()
+    assert len(archive.rows()) == 10
