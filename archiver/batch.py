@@ -198,7 +198,9 @@ def paid_by_channel(orders: pa.Table, days: date | NDArray[np.int64]) -> Paid:
     """
     numbers = np.full(len(orders), day_number(days)) if isinstance(days, date) else days
     payments = orders["payments"].combine_chunks()
-    first = pc.list_flatten(pc.list_slice(payments, 0, 1, return_fixed_size_list=True))
+    any_paid = pc.greater(pc.list_value_length(payments), 0)
+    first = pc.if_else(any_paid, payments.offsets[:-1], None)
+    method = pc.struct_field(payments.values, "method").take(first)
     money = orders["money"].combine_chunks()
     # 18 digits hold one order; a sum of many needs more.
     paid = pc.fill_null(pc.struct_field(money, "paid"), Decimal("0.00"))
@@ -206,7 +208,7 @@ def paid_by_channel(orders: pa.Table, days: date | NDArray[np.int64]) -> Paid:
         pa.table(
             {
                 "day": pa.array(numbers),
-                "channel": pc.fill_null(pc.struct_field(first, "method"), ""),
+                "channel": pc.fill_null(method, ""),
                 "currency": pc.fill_null(pc.struct_field(money, "currency"), ""),
                 "paid": paid.cast(pa.decimal128(38, 2)),
             }
