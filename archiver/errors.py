@@ -234,6 +234,16 @@ class AlreadyStoredError(StoreError):
     zh = "{key} 已存在且内容不同"
 
 
+class WebhookDownError(ArchiverError):
+    """Whoever is to be told of alarms did not take them; the run itself is not touched by it."""
+
+    exit = Exit.TRY_LATER
+    code = "webhook-down"
+    en = "The alarm webhook did not take the report, the next run sends it again: {detail}"
+    zh = "告警 webhook 未接收报告，下次运行将重新发送：{detail}"
+    next = "archiver status"
+
+
 class AnotherRunError(ArchiverError):
     """Another run holds the archive or took the manifest's number."""
 

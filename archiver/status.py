@@ -7,7 +7,7 @@ sealed day of its source (or `[archive] since`) to the last closed one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from archiver.archive import Rules
 from archiver.catalog import Catalog
@@ -36,6 +36,8 @@ class SourceStatus:
     missing: Sequence[date]
     """Closed, due and without a manifest; oldest first. Empty for a source that the
     configuration no longer names."""
+    overdue: Sequence[date] = ()
+    """Those of them that should have been sealed by the configured hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,13 @@ class Status:
     last_manifest: Manifest | None
 
 
-def survey(catalog: Catalog, rules: Rules, now: datetime, sources: Sequence[str]) -> Status:
+def survey(
+    catalog: Catalog,
+    rules: Rules,
+    now: datetime,
+    sources: Sequence[str],
+    sealed_by: time | None = None,
+) -> Status:
     """Return the status of an archive whose catalog has been refreshed.
 
     Args:
@@ -55,6 +63,7 @@ def survey(catalog: Catalog, rules: Rules, now: datetime, sources: Sequence[str]
         rules: The archive's.
         now: Aware.
         sources: Names in the configuration, in its order.
+        sealed_by: The local hour by which closed days must be sealed, if there is one.
     """
     last = rules.last_closed_day(now)
     days: dict[str, dict[date, SealedDay]] = {name: {} for name in sources}
@@ -62,18 +71,37 @@ def survey(catalog: Catalog, rules: Rules, now: datetime, sources: Sequence[str]
         manifest = entry.document
         of_source = days.setdefault(manifest.source, {})
         of_source[manifest.day] = _with(of_source.get(manifest.day, SealedDay()), manifest)
-    return Status(
-        sources=[
+    founded = catalog.archive.document.created_at
+    due = due_day(rules, now, sealed_by, founded) if sealed_by else date.min
+    found = []
+    for name, sealed in days.items():
+        missing = _missing(sealed, rules.since, last) if name in sources else []
+        found.append(
             SourceStatus(
                 source=name,
                 sealed=dict(sorted(sealed.items())),
-                missing=_missing(sealed, rules.since, last) if name in sources else [],
+                missing=missing,
+                overdue=[day for day in missing if day <= due],
             )
-            for name, sealed in days.items()
-        ],
+        )
+    return Status(
+        sources=found,
         last_closed=last,
         last_manifest=catalog.entries[-1].document if catalog.entries else None,
     )
+
+
+def due_day(rules: Rules, now: datetime, sealed_by: time, founded: datetime) -> date:
+    """Return the last day that must be sealed by now.
+
+    It is the last one that was closed when the clock of the archive's zone last showed
+    `sealed_by`; none, if the archive was founded after that.
+    """
+    local = now.astimezone(rules.zone)
+    deadline = datetime.combine(local.date(), sealed_by, tzinfo=rules.zone)
+    if deadline > now:
+        deadline = datetime.combine(local.date() - timedelta(days=1), sealed_by, rules.zone)
+    return rules.last_closed_day(deadline) if founded <= deadline else date.min
 
 
 def _with(day: SealedDay, manifest: Manifest) -> SealedDay:

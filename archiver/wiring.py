@@ -43,6 +43,7 @@ from archiver.stores.directory import DirectoryStore
 from archiver.stores.s3 import open_s3
 from archiver.stores.s3_attacks import S3Attacks
 from archiver.stores.s3_bucket import PATIENCE, Login, open_bucket
+from archiver.webhook import Webhook
 from schemas import documents
 
 ANCHOR: Final = "archive.json"
@@ -130,6 +131,29 @@ class Installation:
     def index_folder(self) -> Path:
         """Where the local index and caches are."""
         return self.folder / self.configuration.index.path
+
+    @property
+    def textfile(self) -> Path | None:
+        """Where metrics are written."""
+        path = self.configuration.alarms.prometheus_textfile
+        return None if path is None else self.folder / path
+
+    @property
+    def webhook(self) -> Webhook | None:
+        """Who is told of alarms.
+
+        Raises:
+            ConfigurationError: The environment lacks the address or the secret.
+        """
+        alarms = self.configuration.alarms
+        url = alarms.webhook_url or self._variable("alarms", alarms.webhook_url_env)
+        secret = self._variable("alarms", alarms.webhook_secret_env)
+        if url is None:
+            return None
+        if secret == "" or not url.startswith(("http://", "https://")):
+            said = Said("an empty secret, or no http(s) address", "密钥为空，或地址不是 http(s)")
+            raise ConfigurationError(detail=said)
+        return Webhook(url=url, secret=None if secret is None else secret.encode())
 
     def initialise(self) -> Archive:
         """Found the archive and make its first lock proof, whatever that comes to."""

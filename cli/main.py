@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 import click
@@ -70,6 +71,8 @@ class Program(click.Group):
             raise
         except BaseException as error:  # noqa: BLE001  a panic of a Rust library is one of these
             ended = report_of(error, call)
+        if isinstance(ended, Report) and call.installed is not None:
+            ended = _announced(ended, call)
         code = publish(ended, call) if isinstance(ended, Report) else int(ended or 0)
         if standalone_mode:
             sys.exit(code)
@@ -123,6 +126,16 @@ def report_of(error: BaseException, call: Call) -> Report:
         alarm = Alarm(code="interrupted", message=call.words("interrupted"), next=again)
         return Report(exit=Exit.INTERRUPTED, alarms=[alarm])
     return _bug(error, call)
+
+
+def _announced(report: Report, call: Call) -> Report:
+    """Tell who is to be told; a mistake of ours in that must not hide the report."""
+    from cli.announce import announced
+
+    try:
+        return announced(report, call)
+    except Exception as error:  # noqa: BLE001  see above
+        return replace(report, alarms=[*report.alarms, *_bug(error, call).alarms])
 
 
 def _usage(error: click.ClickException, call: Call) -> Report:

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec
 
 import click
@@ -14,6 +15,7 @@ import click
 from cli.report import Report, with_config
 
 if TYPE_CHECKING:
+    from archiver.metrics import Survey
     from archiver.wiring import Installation
     from cli.texts import Words
 
@@ -37,6 +39,11 @@ class Call:
     command: str | None = None
     archive: str | None = None
     """The archive's id, as soon as it is known."""
+    installed: "Installation | None" = None
+    """The configuration, as soon as it is read."""
+    survey: "Survey | None" = None
+    """What the command has seen of the archive, for metrics."""
+    started: float = field(default_factory=monotonic)
     _words: "Words | None" = field(default=None, repr=False)
 
     @property
@@ -56,7 +63,8 @@ class Call:
         """Return what the configuration file leads to."""
         from archiver.wiring import Installation
 
-        return Installation.load(self.config)
+        self.installed = Installation.load(self.config)
+        return self.installed
 
 
 class Language(click.Choice[str]):

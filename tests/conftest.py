@@ -19,11 +19,12 @@ from tests.servers import seaweedfs as seaweedfs_server
 from tests.servers.mariadb import MariaDB, ShopDatabase
 from tests.servers.postgres import Postgres, PostgresDatabase
 from tests.servers.proxy import S3Proxy
+from tests.servers.receiver import Receiver
 from tests.servers.seaweedfs import S3Bucket, SeaweedFS
 from tests.servers.shared import ServerMissingError
 
 T = TypeVar("T")
-SERVERS = {"mariadb", "postgres", "seaweedfs"}
+SERVERS = {"mariadb", "postgres", "seaweedfs", "receiver"}
 
 # Two cores are shared: no deadline, for no test is about time.
 settings.register_profile("test", deadline=None, print_blob=True)
@@ -124,3 +125,12 @@ def s3_proxy(s3_bucket: S3Bucket) -> Iterator[S3Proxy]:
     """A proxy that can be told to lie; `s3_proxy.bucket` is `s3_bucket` reached through it."""
     with S3Proxy(s3_bucket) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """Somebody who is told of alarms."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Receiver() as server:
+        yield server

@@ -42,6 +42,8 @@ PARTITIONS = ("orders", "rejects")
 )
 def nightly(call: Call, *, as_of: datetime | None) -> Report:
     """Run a night."""
+    from archiver.metrics import Survey
+    from archiver.status import survey
     from cli.screen import Bar
 
     last = as_of.date() if as_of else None
@@ -49,8 +51,11 @@ def nightly(call: Call, *, as_of: datetime | None) -> Report:
     with Bar(sys.stderr, call.words("nightly.progress")) as bar, installation.night(bar) as night:
         archive = night.archive
         call.archive = archive.id
+        lock = lock_word(archive)
         report = night.run(last)
-    lock = lock_word(archive)
+        names = [section.name for section in installation.configuration.source]
+        found = survey(night.catalog, archive.rules, archive.clock.now(), names)
+        call.survey = Survey(status=found, lock=lock, zone=archive.rules.zone)
     fields = {"lock": lock, "days": [day_fields(day) for day in report.days]}
 
     def show(console: "Console") -> None:

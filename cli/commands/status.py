@@ -27,8 +27,10 @@ SHOWN_DAYS = 5
     short="Days sealed and missing 已封存与缺失的日期",
     text=(
         "Show the days that are sealed and missing, and the kind of lock. Days that are "
-        "missing end it with 10: run the night.\n\n"
-        "显示已封存与缺失的日期（日历热图）以及锁的类型。有缺失日时退出码为 10。"
+        "missing end it with 10: run the night. Days that are not sealed by [alarms] sealed_by "
+        "end it with 20.\n\n"
+        "显示已封存与缺失的日期（日历热图）以及锁的类型。有缺失日时退出码为 10；"
+        "超过 [alarms] sealed_by 仍未封存时为 20。"
     ),
     examples=(
         "archiver status",
@@ -39,6 +41,7 @@ SHOWN_DAYS = 5
 def status(call: Call) -> Report:
     """Survey the archive."""
     from archiver.lockproof import latest_proof
+    from archiver.metrics import Survey
     from archiver.status import survey
 
     installation = call.installation()
@@ -46,10 +49,16 @@ def status(call: Call) -> Report:
     call.archive = archive.id
     catalog = installation.catalog(archive)
     catalog.refresh()
-    names = [section.name for section in installation.configuration.source]
-    found = survey(catalog, archive.rules, archive.clock.now(), names)
+    found = survey(
+        catalog,
+        archive.rules,
+        archive.clock.now(),
+        [section.name for section in installation.configuration.source],
+        installation.configuration.alarms.sealed_by,
+    )
     proof = latest_proof(archive)
     lock = lock_word(archive)
+    call.survey = Survey(status=found, lock=lock, zone=archive.rules.zone)
     doubt = _doubt(archive, proof)
     alarms = [alarm_of(doubt, call.language, call.named_config)] if doubt else []
     alarms += _alarms(call, found)
@@ -60,7 +69,7 @@ def status(call: Call) -> Report:
         show_status(console, call, found, archive, lock)
 
     return Report(
-        exit=doubt.exit if doubt else Exit.TRY_LATER if alarms else Exit.DONE,
+        exit=_exit(found, doubt),
         alarms=alarms,
         fields={
             **_fields(found, lock, archive.document.name, archive.settings.description),
@@ -68,6 +77,14 @@ def status(call: Call) -> Report:
         },
         show=show,
     )
+
+
+def _exit(found: "Status", doubt: "ArchiverError | None") -> Exit:
+    if any(one.overdue for one in found.sources):
+        return Exit.ALARM
+    if doubt:
+        return doubt.exit
+    return Exit.TRY_LATER if any(one.missing for one in found.sources) else Exit.DONE
 
 
 def _fields(found: "Status", lock: str, name: str, store: str) -> dict[str, Any]:
@@ -110,7 +127,18 @@ def _age_seconds(archive: "Archive", proof: "SignedDocument[LockProof] | None") 
 
 def _alarms(call: Call, found: "Status") -> "Iterator[Alarm]":
     for one in found.sources:
-        if one.missing:
+        if one.overdue:
+            yield Alarm(
+                code="day-not-sealed",
+                message=call.words(
+                    "status.overdue",
+                    source=one.source,
+                    count=len(one.overdue),
+                    days=_some(one.overdue),
+                ),
+                next=call.next("archiver nightly"),
+            )
+        elif one.missing:
             yield Alarm(
                 code="missing-days", message=_missing(call, one), next=call.next("archiver nightly")
             )
