@@ -107,7 +107,10 @@ class _Mapper:
             if where.any():
                 rows = np.flatnonzero(where)
                 text = self.page.text(column)
-                lines = forms.read(text.take(pa.array(rows)))
+                filled_in = text.take(pa.array(rows))
+                if form.format == "json":
+                    filled_in = forms.lines_of_json(filled_in)
+                lines = forms.read(filled_in)
                 cleaned = forms.clean(lines, len(rows))
                 had = text.is_valid()
                 chosen = pa.array(where)

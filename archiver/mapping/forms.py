@@ -6,7 +6,9 @@ rest of a line from the word on, and the line after a label that stood alone. Wh
 the column is called *clean* and is all that the rest of the mapper ever sees.
 """
 
+import json
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,11 +20,14 @@ from archiver.mapping.columns import mask
 from archiver.mapping.faults import Mask, Positions
 from archiver.mapping.parts import Form
 
-# Both RE2 (Arrow) and `re` read these. In Latin script the word must stand alone: an account may
-# be called bypass@example.com.
+# Both RE2 (Arrow) and `re` read these. What cannot be anything else is found within other words
+# (GamePassword, userpwd1); the short ones must stand alone: an account may be called
+# bypass@example.com. Zero-width characters are literal, for the two have no common escape.
+_GAP: Final = "[\\s\u200b-\u200d\u2060\ufeff]*"
 _WORD: Final = (
-    r"密\s*码|密\s*碼|口\s*令|密\s*保|暗\s*号|安全码|验证码|校验码|动态码|"
-    r"\b(?:pass\s*(?:word|wd|code|phrase)?|pwd|pswd|psw|mima)\b"
+    rf"密{_GAP}[码碼保匙钥鑰]|[账帐賬]密|口{_GAP}令|暗{_GAP}号|安全码|验证码|校验码|动态码|"
+    r"p\s*a\s*s\s*s\s*w\s*o\s*r\s*d|pass\s*(?:wd|code|phrase)|pswd|pwd|"
+    r"(?:\b|_)(?:pass|psw|pw|mima)(?:\b|_|\d)"
 )
 PASSWORD_LABEL: Final = rf"(?i)(?:{_WORD})"
 _PASSWORD_INLINE: Final = rf"(?i)(?:{_WORD}).*$"
@@ -30,6 +35,8 @@ _LABELLED: Final = r"^(?P<label>[^:：=＝]{1,40}?)\s*[:：=＝]\s*(?P<value>.*)
 
 _PASSWORD_TEXT: Final = re.compile(PASSWORD_LABEL)
 _LABEL_ALONE: Final = re.compile(r"[:：=\s]*")
+_ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
+_BREAKS: Final = re.compile(r"[\r\n\v\f\x85\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +55,9 @@ def read(values: pa.Array) -> Lines:
     split = pc.split_pattern(values.fill_null(""), "\n")
     row = np.asarray(pc.list_parent_indices(split)).astype(np.int64)
     line = pc.utf8_trim_whitespace(split.flatten())
+    # Empty lines go first: a password may stand below one.
+    there = ~mask(pc.equal(pc.binary_length(line), 0))
+    row, line = row[there], line.filter(pa.array(there))
     fields = pc.extract_regex(line, _LABELLED)
     label, value = pc.struct_field(fields, "label"), pc.struct_field(fields, "value")
     # Full-width Latin letters are the same words to a person.
@@ -61,13 +71,42 @@ def read(values: pa.Array) -> Lines:
     lonely = alone | (mentions & mask(label.is_null()))
     follows[1:] = lonely[:-1] & (row[1:] == row[:-1]) & mask(label.is_null())[1:]
     keep = ~(secret | follows | (mentions & mask(label.is_null())))
-    keep &= ~mask(pc.equal(pc.binary_length(line), 0))
     if mentions.any():
         line, value = _cut(line, value, label, mentions)
     kept = pa.array(keep)
     return Lines(
         row=row[keep], line=line.filter(kept), label=label.filter(kept), value=value.filter(kept)
     )
+
+
+def lines_of_json(values: pa.Array) -> pa.Array:
+    """Return JSON forms as `label:value` lines; what is no JSON object says nothing.
+
+    It is not kept as it is: where it broke off, nobody can tell a password from a server's name.
+    """
+    return pa.array([None if v is None else _lines(v) for v in values.to_pylist()], pa.string())
+
+
+def _lines(text: str) -> str:
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(fields, dict):
+        return ""
+    lines = []
+    for name, value in fields.items():
+        title = name
+        if isinstance(value, dict) and "value" in value:
+            # The name may speak of a password where the title does not.
+            speaks = _PASSWORD_TEXT.search(name)
+            title = name if speaks else str(value.get("cn") or name)
+            value = value["value"]  # noqa: PLW2901  the field's own value
+        said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if value is not None and said:
+            lines.append(_BREAKS.sub(" ", f"{title.replace(':', ' ')}:{said}"))
+    # JSON can name letters that no text may hold.
+    return "\n".join(lines).replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _cut(
@@ -98,10 +137,13 @@ def clean_broken(raw: bytes) -> bytes:
     follows = False
     for line in raw.replace(b"\0", b"").split(b"\n"):
         readings = [line.decode(encoding, "replace") for encoding in ("utf-8", "gb18030")]
+        # JSON may write every letter as its number.
+        readings += [_ESCAPED.sub(lambda found: chr(int(found[1], 16)), t) for t in readings]
+        readings += [unicodedata.normalize("NFKC", text) for text in readings]
         found = [match for text in readings if (match := _PASSWORD_TEXT.search(text))]
         if found:
             follows = any(_LABEL_ALONE.fullmatch(match.string, match.end()) for match in found)
-        elif not follows:
+        elif not follows or not line.strip():
             kept.append(line)
         else:
             follows = False

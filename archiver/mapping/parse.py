@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
@@ -15,6 +16,8 @@ from archiver.mapping.model import OrderMapping
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 _IDENTIFIER_PART: Final = re.compile(r"[A-Za-z0-9_]{0,48}")
 """A parameter becomes part of a table's name and nothing else: no quotes, dots or spaces."""
+_ZONE: Final = "zone"
+"""But for this one, which becomes the zone of times that say `zone = "{zone}"`."""
 
 
 def parse_mapping(
@@ -24,13 +27,13 @@ def parse_mapping(
 
     Args:
         text: The mapping. Its table `parameters` holds names and defaults; `{name}` in a query
-            stands for the value.
+            stands for the value, and as the zone of a time, `{zone}` for the parameter `zone`.
         parameters: Values given by the configuration.
         source: The source's name, for errors.
 
     Raises:
         MappingError: It is no TOML, says something unknown or contradictory, or a parameter is
-            unknown or no part of an identifier.
+            unknown, no part of an identifier or no zone.
     """
     try:
         table = dict(tomllib.loads(text) if isinstance(text, str) else text)
@@ -47,6 +50,8 @@ def parse_mapping(
         )
         raise MappingError(source=source, detail=detail)
     values = {name: str(value) for name, value in {**defaults, **given}.items()}
+    if (zone := values.pop(_ZONE, None)) is not None:
+        table = _in_zone(table, _checked_zone(zone, source))
     for name, value in values.items():
         if not _IDENTIFIER_PART.fullmatch(value):
             detail = Said(
@@ -62,6 +67,27 @@ def parse_mapping(
         return OrderMapping.model_validate_json(json.dumps(table, default=str))
     except ValidationError as error:
         raise MappingError(source=source, detail=_first(error)) from None
+
+
+def _checked_zone(zone: str, source: str) -> str:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        detail = Said(f"no time zone is called {zone}", f"没有名为 {zone} 的时区")
+        raise MappingError(source=source, detail=detail) from None
+    return zone
+
+
+def _in_zone(part: Any, zone: str) -> Any:  # noqa: ANN401  (a TOML value)
+    """Return a part of a mapping with its times in the zone of the parameter."""
+    if isinstance(part, list):
+        return [_in_zone(inner, zone) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: zone if (name, inner) == (_ZONE, f"{{{_ZONE}}}") else _in_zone(inner, zone)
+        for name, inner in part.items()
+    }
 
 
 def _filled_in(query: str, values: Mapping[str, str], source: str) -> str:

@@ -168,6 +168,8 @@ class Children(Frozen):
     """Column of this query by which the rows of one order are sorted."""
     columns: dict[str, Leaf]
     """Leaf of `field` = column of this query."""
+    optional: bool = False
+    """Where the shop's version lacks one of its tables, there are no such rows."""
     split_lines: bool = False
     """deliveries: each line of the secret is a delivery of its own."""
     placeholders: Texts = ()
@@ -196,6 +198,8 @@ class Form(Frozen):
     """
 
     column: str
+    format: Literal["lines", "json"] = "lines"
+    """`json`: an object of values, or of objects with a `value` and a title `cn`."""
     when: Conditions = ()
     kind: str = "manual"
     target: Texts = ()

@@ -216,6 +216,7 @@ class DatabaseSource:
                     on=part.on or mapping.key,
                     order=part.order,
                     columns=mapping.child_columns(part),
+                    optional=part.optional,
                 )
                 for part in mapping.children
             ),

@@ -28,6 +28,9 @@ class ReadError(Exception):
         super().__init__(detail)
 
 
+NO_TABLE: Final = "there is no table "
+"""Begins the sentence of it."""
+
 # Wording, kind, sentence. `name` in a pattern is an identifier that may be told.
 _NAME: Final = r"[`'\"]?(?P<name>[\w$.]{1,128})[`'\"]?"
 _KNOWN: Final[tuple[tuple[str, Kind, str], ...]] = (
@@ -36,7 +39,7 @@ _KNOWN: Final[tuple[tuple[str, Kind, str], ...]] = (
     (r"ERROR 1044 ", "access", "the user may not use this database"),
     (r"ERROR 1049 ", "access", "there is no such database"),
     (r"ERROR (1142|1143|1370) ", "access", "the user may not read what the mapping needs"),
-    (rf"ERROR 1146 .*Table {_NAME}", "access", "there is no table {name}"),
+    (rf"ERROR 1146 .*Table {_NAME}", "access", NO_TABLE + "{name}"),
     (rf"ERROR 1054 .*Unknown column {_NAME}", "column", "the source has no column {name}"),
     (r"ERROR (1129|1130) ", "access", "the server does not accept this host"),
     (r"ERROR (1040|1203|1226) ", "unavailable", "it has no connection left for us"),
@@ -50,7 +53,7 @@ _KNOWN: Final[tuple[tuple[str, Kind, str], ...]] = (
     (r"no pg_hba\.conf entry|28000", "access", "the server does not accept this user or host"),
     (rf'role "?{_NAME}"? does not exist', "access", "user name or password is wrong"),
     (r'database "[^"]*" does not exist|3D000', "access", "there is no such database"),
-    (rf'relation "?{_NAME}"? does not exist', "access", "there is no table {name}"),
+    (rf'relation "?{_NAME}"? does not exist', "access", NO_TABLE + "{name}"),
     (r"permission denied", "access", "the user may not read what the mapping needs"),
     (rf"column {_NAME} does not exist", "column", "the source has no column {name}"),
     (r"invalid input syntax", "mapping", "a time column is declared with another type's zone"),
@@ -58,7 +61,7 @@ _KNOWN: Final[tuple[tuple[str, Kind, str], ...]] = (
     # SQLite.
     (r"unable to open database file", "access", "the file cannot be opened"),
     (r"file is not a database|file is encrypted", "access", "the file is no SQLite database"),
-    (rf"no such table: {_NAME}", "access", "there is no table {name}"),
+    (rf"no such table: {_NAME}", "access", NO_TABLE + "{name}"),
     (rf"no such column: {_NAME}", "column", "the source has no column {name}"),
     (r"database is locked|disk I/O error|malformed", "unavailable", "the file cannot be read now"),
     # Any of them.

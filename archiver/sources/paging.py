@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from archiver.sources import failures
 from archiver.sources.dialect import FAT_BYTES, SIZE, Shape
 from archiver.sources.engines import Engine
 from archiver.sources.failures import ReadError
@@ -39,9 +40,7 @@ class Pager:
         self._shape = known_shape(engine, plan)
         self._wanted = self._dialect.wanted(plan, self._shape)
         self._lookups = [_Joiner(engine, lookup) for lookup in plan.lookups]
-        self._child_shapes = {
-            child.field: engine.shape(child.query, child.columns) for child in plan.children
-        }
+        self._child_shapes = {child.field: _child_shape(engine, child) for child in plan.children}
 
     def pages(self) -> Iterator[Page]:
         """Yield pages until the source has no more rows, or `plan.limit` is reached."""
@@ -86,8 +85,7 @@ class Pager:
 
     def _chosen(self, keys: list[bytes]) -> Iterator[Page]:
         """Yield the rows with these keys, some at a time."""
-        size = min(_KEYS_AT_ONCE, self._plan.page_rows)
-        for start in range(0, len(keys), size):
+        for start in range(0, len(keys), size := min(_KEYS_AT_ONCE, self._plan.page_rows)):
             among = self._among(keys[start : start + size])
             after: bytes | None = None
             complete = False
@@ -192,6 +190,8 @@ class Pager:
 
     def _children(self, child: ChildPlan, condition: str) -> pa.Table:
         dialect, shape = self._dialect, self._child_shapes[child.field]
+        if shape is None:
+            return pa.table({name: pa.array([], pa.large_binary()) for name in child.columns})
         chosen = ", ".join(
             f"{dialect.value('c', name, shape)} AS {dialect.name(name)}" for name in child.columns
         )
@@ -252,6 +252,17 @@ class _Joiner:
         self._asked = pa.concat_arrays(
             [self._asked, keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys]
         )
+
+
+def _child_shape(engine: Engine, child: ChildPlan) -> Shape | None:
+    """Return what is known about a child query; None if its table may be missing and is."""
+    try:
+        return engine.shape(child.query, child.columns)
+    except BaseException as error:  # a Rust panic is no Exception
+        known = failures.recognise(str(error))
+        if child.optional and known and known.detail.startswith(failures.NO_TABLE):
+            return None
+        raise
 
 
 def known_shape(engine: Engine, plan: ReadPlan) -> Shape:

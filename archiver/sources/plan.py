@@ -48,6 +48,8 @@ class ChildPlan:
     on: str
     order: str | None
     columns: Texts
+    optional: bool = False
+    """No such table, no such rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,19 @@ def test_a_mapping_that_cannot_work_is_refused(changes: dict[str, Any], complain
         mapping(**changes)
 
 
+def test_a_zone_can_be_a_parameter_of_times() -> None:
+    text = MAPPING.replace("[parameters]", '[parameters]\nzone = "UTC"').replace(
+        'zone = "Asia/Shanghai"', 'zone = "{zone}"'
+    )
+
+    assert parse_mapping(text).times["created"].zone == "UTC"
+    assert parse_mapping(text, {"zone": "Asia/Tokyo"}).times["created"].zone == "Asia/Tokyo"
+    assert parse_mapping(text, {"zone": "Asia/Tokyo"}).times["paid"].zone == "epoch_s"
+    for zone in ("Asia/Nowhere", "../../etc/passwd", "", "x'; DROP"):
+        with pytest.raises(MappingError, match="no time zone"):
+            parse_mapping(text, {"zone": zone})
+
+
 def test_an_unknown_parameter_and_broken_toml_are_refused() -> None:
     with pytest.raises(MappingError, match="no parameter suffix"):
         parse_mapping(MAPPING, {"suffix": "x"})
