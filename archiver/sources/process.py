@@ -5,6 +5,8 @@ connection pool that is refused says so there at once, and only gives up after h
 """
 
 import json
+import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,6 +21,11 @@ from archiver.sources import failures
 from archiver.sources.failures import Failure
 from archiver.sources.plan import REQUEST, Request
 
+_INHERITED: Final = re.compile(
+    r"(PATH|HOME|LANG|TZ|TMPDIR|VIRTUAL_ENV)$|(LC|LD|DYLD|SSL_CERT|PYTHON|COV)"
+)
+"""What a Python needs to start, and coverage to see it. The store's credentials, passphrases and
+the password itself stand in our environment; drivers are foreign code and get none of them."""
 _PIPE_BYTES: Final = 1 << 20
 _LAST_WORDS: Final = 5.0
 """Seconds."""
@@ -44,6 +51,7 @@ class ReaderProcess:
         self._complaint: Failure | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-m", "archiver.sources.reader"],
+            env=_inherited(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -144,6 +152,12 @@ def reading(request: Request, timeout: timedelta) -> Iterator[ReaderProcess]:
         yield process
     finally:
         process.close()
+
+
+def _inherited() -> dict[str, str]:
+    """Return our environment without anything that could be a secret: passed on, not read."""
+    ours = os.environ  # noqa: TID251
+    return {name: value for name, value in ours.items() if _INHERITED.match(name)}
 
 
 def _widen(pipe: Any) -> None:  # noqa: ANN401 (IO[bytes] | None; only Linux can)
