@@ -9,7 +9,7 @@ alone, with its token key.
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,11 +27,14 @@ from archiver.tokens import Bytes2D, derive_key, first_64_bits
 from schemas.documents import SealedObject
 from schemas.orders import KNOWN_V1, leaf_paths
 
-MAX_FILE_ROWS: Final = 4_000_000
-"""Files are merged up to this size, about 230 MB, so that merging stays in bounded memory."""
+MAX_FILE_ROWS: Final = 2_000_000
+"""Files are merged up to this size, about 150 MB, so that merging stays in bounded memory."""
+ADOPTED_AT_ONCE: Final = 500_000
+"""Rows; each merge by itself moves everything that is younger than the largest file."""
 
 LEAVES: Final = tuple(leaf_paths(KNOWN_V1))
 _POINTER: Final = "current.json"
+_ASIDE: Final = ".aside"
 log: Final = logging.getLogger(__name__)
 
 
@@ -85,12 +88,31 @@ class KnownOrders:
                     f"而本机已见过第 {self.through} 号：存储被回滚",
                 ),
             )
+        self._sweep()
         for entry in catalog.since(self.through):
             named = [o for o in entry.document.objects if o.kind == "known"]
-            self.adopt(entry.document.number, [self._fetch(stored) for stored in named])
+            self.adopt(entry.document.number, map(self._fetch, named))
             log.info("known caught up", extra={"manifest": self.through, "objects": len(named)})
 
-    def adopt(self, number: int, tables: Sequence[pa.Table]) -> None:
+    def set_aside(self, table: pa.Table) -> Path:
+        """Keep entries on disk until their manifest is written: a long day's fill the memory."""
+        path = self.folder / f"{os.urandom(8).hex()}{_ASIDE}"
+        _write(path, table)
+        return path
+
+    def taken_back(self, paths: Iterable[Path]) -> Iterator[pa.Table]:
+        """Yield what was set aside, some of it at a time; the files are gone then."""
+        tables: list[pa.Table] = []
+        for path in paths:
+            tables.append(_read(path))
+            path.unlink()
+            if sum(map(len, tables)) >= ADOPTED_AT_ONCE:
+                yield pa.concat_tables(tables)
+                tables = []
+        if tables:
+            yield pa.concat_tables(tables)
+
+    def adopt(self, number: int, tables: Iterable[pa.Table]) -> None:
         """Add the known entries of manifest `number`, which must be the next one.
 
         A second call for a number does nothing.
@@ -146,6 +168,12 @@ class KnownOrders:
                 if path.name not in names:  # merged into another one, or left by a crash
                     path.unlink(missing_ok=True)
 
+    def _sweep(self) -> None:
+        """Remove what a night set aside that did not come to its end."""
+        with disk_errors(self.folder):
+            for path in self.folder.glob(f"*{_ASIDE}"):
+                path.unlink(missing_ok=True)
+
 
 def known_kek(token_key: bytes, object_key: str) -> bytes:
     """Return the KEK of a `known` object: derived, so that a night opens it by itself."""
@@ -168,16 +196,13 @@ class _File:
 
     @classmethod
     def open(cls, path: Path) -> "_File":
-        with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all()
+        table = _read(path)
         return cls(path, table, table["head"].combine_chunks().to_numpy(), _columns(table))
 
     @classmethod
     def write(cls, path: Path, table: pa.Table) -> "_File":
+        _write(path, table)
         with disk_errors(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-                writer.write_table(table, max_chunksize=max(len(table), 1))
             # Its content is not checked when it is read: no pointer may name half of it.
             make_durable(path)
             return cls.open(path)
@@ -201,6 +226,19 @@ class _File:
             match.completed_at[hit] = self.columns["completed_at"][at]
             match.first_seen_at[hit] = self.columns["first_seen_at"][at]
             asked, heads, positions = asked[~equal], heads[~equal], positions[~equal] + 1
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table, max_chunksize=max(len(table), 1))
+
+
+def _read(path: Path) -> pa.Table:
+    """Return a file's rows, mapped into memory."""
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
 
 
 def _columns(table: pa.Table) -> dict[str, NDArray[np.generic]]:

@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -192,12 +193,12 @@ class Night:
         try:
             capture, sealed = self._captured(source, span)
             for day in span.days:
-                of_day = [one for one in sealed if one.day == day]
+                of_day = [one for one in sealed if one.sealed.day == day]
                 yield self._finish(source, capture, day, of_day)
         finally:
             self.progress.finish()
 
-    def _captured(self, source: MappedSource, span: Span) -> tuple[Capture, list[sealing.Sealed]]:
+    def _captured(self, source: MappedSource, span: Span) -> tuple[Capture, list["_Sealed"]]:
         apart = np.zeros(0, np.uint64)
         for _ in range(PASSES):
             capture = Capture(
@@ -219,20 +220,22 @@ class Night:
             ),
         )
 
-    def _sealed(self, batches: Iterator[Batch]) -> list[sealing.Sealed]:
+    def _sealed(self, batches: Iterator[Batch]) -> list["_Sealed"]:
         """Seal batches while the next ones are being read; a few at a time, memory is finite."""
-        done: list[sealing.Sealed] = []
-        waiting: list[Future[sealing.Sealed]] = []
+        done: list[_Sealed] = []
+        waiting: list[tuple[Future[sealing.Sealed], Path]] = []
         try:
             for batch in batches:
                 self._admit(batch)
-                waiting.append(self.executor.submit(sealing.seal, self.archive, batch))
+                known = self.known.set_aside(batch.known)
+                future = self.executor.submit(sealing.seal, self.archive, batch)
+                waiting.append((future, known))
                 del batch
                 while len(waiting) >= self.in_flight:
-                    done.append(waiting.pop(0).result())
-            done += [future.result() for future in waiting]
+                    done.append(_Sealed.of(*waiting.pop(0)))
+            done += [_Sealed.of(*one) for one in waiting]
         finally:
-            for future in waiting:
+            for future, _ in waiting:
                 future.cancel()
         return done
 
@@ -249,13 +252,13 @@ class Night:
             )
 
     def _finish(
-        self, source: MappedSource, capture: Capture, day: date, sealed: Sequence[sealing.Sealed]
+        self, source: MappedSource, capture: Capture, day: date, sealed: Sequence["_Sealed"]
     ) -> DayReport:
         """Write the manifest of a day; from then on what it names counts."""
         count = capture.days[day]
-        objects = [stored for one in sealed for stored in one.objects]
+        objects = [stored for one in sealed for stored in one.sealed.objects]
         _require_all_sealed(source, day, count.document(), objects)
-        sums = _sums(source, capture, day, added(one.paid for one in sealed))
+        sums = _sums(source, capture, day, added(one.sealed.paid for one in sealed))
         manifest = None
         if objects or day not in self.catalog.days(source.source.name):
             rules = self.archive.rules
@@ -279,7 +282,7 @@ class Night:
                 objects=objects,
             )
             self.catalog.append(manifest)
-            self.known.adopt(manifest.number, [one.known for one in sealed])
+            self.known.adopt(manifest.number, self.known.taken_back(one.known for one in sealed))
         return DayReport(
             manifest=manifest,
             day=day,
@@ -294,6 +297,18 @@ class Night:
     def _midnight(self, day: date, plus_days: int = 0) -> datetime:
         after = day + timedelta(days=plus_days)
         return datetime(after.year, after.month, after.day, tzinfo=self.archive.rules.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A sealed partition, and where its known entries wait for the manifest."""
+
+    sealed: sealing.Sealed
+    known: Path
+
+    @classmethod
+    def of(cls, future: Future[sealing.Sealed], known: Path) -> "_Sealed":
+        return cls(future.result(), known)
 
 
 def _days(first: date, last: date) -> list[date]:

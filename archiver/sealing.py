@@ -72,7 +72,6 @@ class Sealed:
 
     day: date
     objects: Sequence[SealedObject]
-    known: pa.Table
     paid: Paid
     """From the bytes read back."""
 
@@ -137,9 +136,7 @@ def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         paid_by_channel(back, batch.day)
         for back in _read_back(archive, stored, file, keks, ORDER_LEAVES, equal=written)
     ]
-    return Sealed(
-        day=batch.day, objects=(orders, segment, known), known=batch.known, paid=added(paid)
-    )
+    return Sealed(day=batch.day, objects=(orders, segment, known), paid=added(paid))
 
 
 def _seal_rejects(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
@@ -166,7 +163,7 @@ def _seal_rejects(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
     )
     known = _seal_known(archive, batch, rejects)
     list(_read_back(archive, stored, file, {"reveal": kek}, REJECT_LEAVES, equal=written))
-    return Sealed(day=batch.day, objects=(rejects, known), known=batch.known, paid={})
+    return Sealed(day=batch.day, objects=(rejects, known), paid={})
 
 
 def _seal_segment(

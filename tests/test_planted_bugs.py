@@ -41,8 +41,10 @@ FAULTS = (
         "known orders are adopted before the manifest counts",
         "archiver/nightly.py",
         "            self.catalog.append(manifest)\n"
-        "            self.known.adopt(manifest.number, [one.known for one in sealed])\n",
-        "            self.known.adopt(manifest.number, [one.known for one in sealed])\n"
+        "            self.known.adopt(manifest.number, "
+        "self.known.taken_back(one.known for one in sealed))\n",
+        "            self.known.adopt(manifest.number, "
+        "self.known.taken_back(one.known for one in sealed))\n"
         "            self.catalog.append(manifest)\n",
         f"{A_NIGHT_AGAIN}",
     ),
