@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -21,6 +22,12 @@ from archiver.sources import failures
 from archiver.sources.failures import Failure
 from archiver.sources.plan import REQUEST, Request
 
+_START: Final = (
+    "import sys; sys.path.append(sys.argv.pop()); from archiver.sources.reader import main; main()"
+)
+"""Not `-m`, which looks for modules in the working directory first: a stray json.py there would run
+with the password. A checkout that is not installed is found by its path, and last."""
+_FOLDER: Final = str(Path(__file__).resolve().parents[2])
 _INHERITED: Final = re.compile(
     r"(PATH|HOME|LANG|TZ|TMPDIR|VIRTUAL_ENV)$|(LC|LD|DYLD|SSL_CERT|PYTHON|COV)"
 )
@@ -50,7 +57,7 @@ class ReaderProcess:
         self._ended = False
         self._complaint: Failure | None = None
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "archiver.sources.reader"],
+            [sys.executable, "-P", "-c", _START, _FOLDER],
             env=_inherited(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

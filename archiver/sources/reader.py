@@ -1,4 +1,4 @@
-"""The reading process: `python -m archiver.sources.reader`, one request, pages as Arrow streams.
+"""The reading process: started by `process`, one request, pages as Arrow streams.
 
 A process of its own, because database drivers quote passwords and row values on standard error
 and may abort: the parent captures that and shows none of it. It ends when its parent does: its
@@ -109,7 +109,3 @@ def _told(error: BaseException) -> dict[str, str]:
         failure = failures.explain(str(error))
     kind = f" ({type(error).__name__})" if failure.kind == "bug" else ""
     return {"kind": failure.kind, "detail": failure.detail + kind}
-
-
-if __name__ == "__main__":
-    main()

@@ -2,17 +2,22 @@
 
 import os
 import select
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+import venv
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+import archiver
 from archiver.errors import ArchiverError, SourceUnavailableError
 from archiver.mapping import MapContext
 from archiver.sources import failures
@@ -168,6 +173,54 @@ def test_the_password_is_in_no_argument_and_no_environment(shop_database: ShopDa
     pages.close()  # type: ignore[attr-defined]  # a generator
     assert shop_database.reader_password.encode() not in told
     assert b"canary-shop" not in told
+
+
+STRAY = 'open(__import__("os").environ["HOME"] + "/ran", "a").write(__file__); raise SystemExit(9)'
+"""What lies about in a working directory, and tells that it was run."""
+
+
+@pytest.mark.parametrize("kind", ["checkout", "installed", "linked"])
+def test_what_lies_in_the_working_directory_is_not_run(tmp_path: Path, kind: str) -> None:
+    code, working = tmp_path / "code", tmp_path / "working"
+    for folder in (code, working / "archiver"):
+        folder.mkdir(parents=True)
+    for stray in ("json.py", "pyarrow.py", "threading.py", "archiver/__init__.py"):
+        (working / stray).write_text(STRAY)
+    # An interpreter that has our dependencies and not ourselves.
+    venv.create(tmp_path / "venv", symlinks=True)
+    (packages,) = tmp_path.glob("venv/lib/python*/site-packages")
+    (packages / "theirs.pth").write_text(f"{Path(pa.__file__).parents[1]}\n")
+    place = packages if kind == "installed" else code
+    for ours in ("archiver", "schemas"):
+        shutil.copytree(Path(archiver.__file__).parents[1] / ours, place / ours)
+    if kind == "linked":
+        (packages / "ours.pth").write_text(f"{code}\n")
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        filled = shop.fill(connection, orders=50)
+    connection.close()
+    script = textwrap.dedent(
+        f"""
+        import os, sys
+        from archiver.sources.database import DatabaseSource
+        from archiver.sources.mappings import load_mapping
+        url = "sqlite:///{tmp_path}/shop.db"
+        source = DatabaseSource("main", url, None, load_mapping("dujiaoka"), timezone="UTC")
+        os.chdir("{working}")
+        print(sum(page.rows.num_rows for page in source.sample(1000)))
+        """
+    )
+
+    run = subprocess.run(
+        [tmp_path / "venv" / "bin" / "python", "-c", script],
+        cwd=code,
+        env={"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+    assert run.stdout.strip() == str(len(filled.orders)), run.stderr
 
 
 def test_memory_stays_bounded_by_the_page_not_by_the_table(shop_database: ShopDatabase) -> None:
