@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -44,6 +45,7 @@ MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 EVIDENCE_YEARS: Final = 3
 """Manifests and signers outlive the longest class by this much: they prove what was kept."""
 ORDERS_CLASS: Final = "orders"
+_SIGNER_NUMBER: Final = re.compile(r"[0-9]{4}")
 
 D = TypeVar("D", bound=documents.Document)
 log: Final = logging.getLogger(__name__)
@@ -172,15 +174,7 @@ class Archive:
         """Return a cohort's document if its lock holds: whoever deletes it, destroys its keys."""
         key, until = layout.cohort_key(cohort), retention.cohort_end(cohort)
         document = self._signed_cohort(cohort)
-        locked = self.store.head(key, document.version_id).retain_until
-        if locked < until:
-            raise LockNotHonouredError(
-                key=key,
-                detail=Said(
-                    f"locked until {locked:%Y-%m-%d} instead of {until:%Y-%m-%d}",
-                    f"锁定至 {locked:%Y-%m-%d}，应为 {until:%Y-%m-%d}",
-                ),
-            )
+        require_locked(self.store, key, document.version_id, until)
         return document.document
 
     def read_cohort(self, cohort: str) -> documents.Cohort:
@@ -222,7 +216,7 @@ class Archive:
             TamperedError: Not signed by a certified signer of this archive, or malformed.
         """
         claimed = dsse.claimed_key_id(content, where=key)
-        public_key = self.signers.get(int(claimed)) if claimed.isdecimal() else None
+        public_key = self.signers.get(int(claimed)) if _SIGNER_NUMBER.fullmatch(claimed) else None
         if public_key is None:
             raise TamperedError(
                 key=key,
@@ -332,10 +326,27 @@ def require_lock(settings: StoreSettings) -> None:
         raise LockNotHonouredError(
             key=settings.description, detail=Said("versioning is not enabled", "未启用版本控制")
         )
-    if settings.server_time is not None and not settings.object_lock:
+    if settings.claims_lock and not settings.object_lock:
         raise LockNotHonouredError(
             key=settings.description,
             detail=Said("Object Lock is not enabled", "未启用 Object Lock"),
+        )
+
+
+def require_locked(store: ObjectStore, key: str, version_id: str, until: datetime) -> None:
+    """Look at the lock of a version that was stored earlier.
+
+    Raises:
+        LockNotHonouredError: It has none, or one that ends before `until`.
+    """
+    locked = store.head(key, version_id).retain_until
+    if locked < until:
+        raise LockNotHonouredError(
+            key=key,
+            detail=Said(
+                f"locked until {locked:%Y-%m-%d} instead of {until:%Y-%m-%d}",
+                f"锁定至 {locked:%Y-%m-%d}，应为 {until:%Y-%m-%d}",
+            ),
         )
 
 
@@ -405,15 +416,16 @@ def _certified_signers(
             payload = dsse.verify(content, "signer", identity, where=key)
             return parse(payload, documents.Signer, key)
 
-        signer = earliest_that_verifies(store, key, verify).document
-        if signer.archive != document.archive or key != layout.signer_key(signer.number):
-            raise TamperedError(
-                key=key,
-                detail=Said(
-                    "it certifies a signer of another archive", "它认证的是其他档案库的签名者"
-                ),
-            )
-        yield signer.number, bytes.fromhex(signer.public_key)
+        try:
+            signer = earliest_that_verifies(store, key, verify).document
+        except TamperedError as error:
+            # Whoever may write to the bucket must not be able to stop nights with a file.
+            log.warning("certificate does not verify", extra={"key": key, "why": str(error)})
+            continue
+        if signer.archive == document.archive and key == layout.signer_key(signer.number):
+            yield signer.number, bytes.fromhex(signer.public_key)
+        else:
+            log.warning("certificate is of another archive or number", extra={"key": key})
 
 
 def _number_of(signer: Ed25519PrivateKey, signers: Mapping[int, bytes]) -> int:

@@ -11,12 +11,12 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
 from archiver import layout
-from archiver.archive import Archive, SignedDocument
+from archiver.archive import EVIDENCE_YEARS, Archive, SignedDocument, require_locked
 from archiver.errors import (
     AlreadyStoredError,
     AnotherRunError,
@@ -26,6 +26,7 @@ from archiver.errors import (
 )
 from archiver.local_files import write_whole
 from archiver.ports import VersionEntry
+from archiver.retention import Rule, retain_until
 from schemas.documents import Manifest
 
 log: Final = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class Catalog:
                 except TamperedError as error:
                     failure = error
                     continue
-                if fetched and self._is_locked(version):
+                if fetched and self._is_locked(version, manifest):
                     # One without its lock is fetched, and told, until somebody locks it.
                     self._remember(number, version.version_id, content)
                 return SignedDocument(
@@ -156,14 +157,19 @@ class Catalog:
             yield self._cached(number, version.version_id).read_bytes(), False
         yield self.archive.store.get(version.key, version.version_id), True
 
-    def _is_locked(self, version: VersionEntry) -> bool:
+    def _is_locked(self, version: VersionEntry, manifest: Manifest) -> bool:
         """Return whether a manifest has its lock; one that has none becomes an alarm.
 
         The run that wrote it raised the alarm and ended there. The manifest is whole and names
         locked objects, so it counts.
         """
+        rule = Rule(
+            years=manifest.retention_years + EVIDENCE_YEARS,
+            margin=timedelta(days=manifest.retention_margin_days),
+        )
+        due = retain_until(manifest.created_at, rule)
         try:
-            self.archive.store.head(version.key, version.version_id)
+            require_locked(self.archive.store, version.key, version.version_id, due)
         except LockNotHonouredError as unlocked:
             self.unlocked.append(unlocked)
             return False

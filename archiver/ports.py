@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    # Names of types only: a command that reads no rows must not wait for pyarrow.
+    import pyarrow as pa
 
 
 class Clock(Protocol):
@@ -75,6 +77,8 @@ class StoreSettings:
     object_lock: bool
     server_time: datetime | None
     """The store's clock as seen now; None where the store is this host."""
+    claims_lock: bool = True
+    """False for a folder of this host only, which promises no lock and is reported as such."""
 
 
 class ObjectStore(Protocol):
@@ -245,8 +249,8 @@ class RawPage:
     really holds), null for NULL. Nothing is parsed yet, so one bad row cannot hide a page.
     """
 
-    rows: pa.Table
-    children: Mapping[str, pa.Table]
+    rows: "pa.Table"
+    children: "Mapping[str, pa.Table]"
     """Child rows of exactly these rows, by the order field they fill."""
 
 
@@ -278,7 +282,7 @@ class Source(Protocol):
         Used to size work and to find the oldest day. Rows with absurd times are left out.
         """
 
-    def census(self, created: Window, ended: Window) -> Iterator[pa.Table]:
+    def census(self, created: Window, ended: Window) -> "Iterator[pa.Table]":
         """Yield who is there: paging key, order id and state, and no other column, in key order.
 
         Tables have exactly the columns `key`, `order_id` and `state`, all `large_binary`. A

@@ -98,3 +98,25 @@ def test_a_manifest_that_does_not_continue_the_chain_is_not_written(
         catalog.append(catalog.entries[-1].document.model_copy(update=following))
     assert isinstance(desk.store, MemoryStore)
     assert len(list(desk.store.list_versions("manifests/"))) == 3
+
+
+def test_a_manifest_with_a_short_lock_is_told_until_it_has_its_own(desk: Desk) -> None:
+    content = desk.store.get("manifests/00000003.json")
+    [version] = desk.store.list_versions("manifests/00000003.json")
+    assert isinstance(desk.store, MemoryStore)
+    desk.store.drop("manifests/00000003.json", version.version_id)
+    desk.store.put(
+        "manifests/00000003.json", io.BytesIO(content), retain_until=at(28).replace(year=2027)
+    )
+    for _ in range(2):  # the second time, nothing that was kept makes it silent
+        catalog = read(desk)
+        assert [alarm.code for alarm in catalog.unlocked] == ["lock-not-honoured"]
+        assert catalog.next_number == 4
+
+
+def test_a_certificate_that_does_not_verify_stops_no_night(desk: Desk) -> None:
+    until = at(1).replace(year=2040)
+    desk.store.put("signers/0002.json", io.BytesIO(b"rubbish"), retain_until=until)
+    desk.store.put("signers/0003.json", io.BytesIO(b"[" * 9_000), retain_until=until)
+    assert desk.open().signers.keys() == {1}
+    assert desk.night_of(5).exit == 0

@@ -148,6 +148,7 @@ class DirectoryStore:
             versioning=True,
             object_lock=False,
             server_time=None,
+            claims_lock=False,
         )
 
     def _alone(self) -> AbstractContextManager[None]:
@@ -180,14 +181,18 @@ class DirectoryStore:
     def _walk(self, folder: str, start: str) -> Iterator[VersionEntry]:
         """Yield what is below `folder`, among its entries those that begin with `start`."""
         _, names = _scan(self._root / folder)
-        names = [name for name in names if name.startswith(start)]
+        yield from self._walk_names(folder, [name for name in names if name.startswith(start)])
+
+    def _walk_names(self, folder: str, names: list[str]) -> Iterator[VersionEntry]:
+        scanned: dict[str, list[str]] = {}
         # S3 orders whole keys by their bytes: `a-b` stands between `a` and `a/b`.
         for name in sorted([*names, *(f"{name}/" for name in names)], key=str.encode):
             key = f"{folder}/{name}" if folder else name
             if name.endswith("/"):
-                yield from self._walk(key[:-1], "")
+                yield from self._walk_names(key[:-1], scanned.pop(name[:-1]))
                 continue
-            for position, version in enumerate(self._versions(key)):
+            versions, scanned[name] = _scan(self._root / key)
+            for position, version in enumerate(versions):
                 with suppress(FileNotFoundError):  # deleted just now
                     yield VersionEntry(
                         key=key,
@@ -231,8 +236,9 @@ def _parsed(path: Path, match: re.Match[str]) -> _Version:
     return _Version(
         path=path,
         version_id=match["version"],
-        written_at=datetime.strptime(match["written"], _WRITTEN).replace(tzinfo=UTC),
-        retain_until=datetime.strptime(match["until"], _UNTIL).replace(tzinfo=UTC),
+        # Not strptime: three years of manifests are thousands of names.
+        written_at=datetime.fromisoformat(f"{match['written'][:15]}.{match['written'][15:]}"),
+        retain_until=datetime.fromisoformat(match["until"]),
         sha256=match["sha256"],
     )
 
