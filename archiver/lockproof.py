@@ -25,6 +25,7 @@ from archiver.errors import (
     LockProofInconclusiveError,
     LockProofOldError,
     NoFenceError,
+    Said,
     TamperedError,
 )
 from archiver.lock_attacks import RACE, attack_lock, broken, race, undecided
@@ -256,18 +257,24 @@ def require_proof(
             return None
 
 
-def _objection(proof: LockProof | None, now: datetime, store: str) -> str | None:
+def _objection(proof: LockProof | None, now: datetime, store: str) -> Said | None:
     """Return why a proof shows nothing about the lock, None if it does."""
     if proof is None:
-        return "there is no proof yet"
+        return Said("there is no proof yet", "尚无证明")
+    number = proof.number
     if _place(proof.store) != _place(store):
-        return f"proof {proof.number} is of {proof.store}"
+        return Said(f"proof {number} is of {proof.store}", f"第 {number} 号证明属于 {proof.store}")
     if not proof.worm:
-        return f"proof {proof.number} {proof.verdict}: {', '.join(broken(proof.attacks))}"
+        attacks = ", ".join(broken(proof.attacks)) or proof.verdict
+        return Said(f"proof {number} failed: {attacks}", f"第 {number} 号证明未通过：{attacks}")
     if proof.created_at - now > MAX_CLOCK_SKEW:
-        return f"proof {proof.number} is of {proof.created_at:%Y-%m-%d}, in the future"
+        day = f"{proof.created_at:%Y-%m-%d}"
+        return Said(
+            f"proof {number} is of {day}, in the future", f"第 {number} 号证明的日期 {day} 在未来"
+        )
     if now - proof.created_at > USABLE:
-        return f"proof {proof.number} is {(now - proof.created_at).days} days old"
+        days = (now - proof.created_at).days
+        return Said(f"proof {number} is {days} days old", f"第 {number} 号证明已过去 {days} 天")
     return None
 
 

@@ -20,7 +20,7 @@ from archiver.catalog import Catalog
 from archiver.errors import SourceUnavailableError
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.known import KnownOrders
-from archiver.lockproof import FRESH, Trial, latest_proof, prove_lock
+from archiver.lockproof import Proven, Trial, judge_proof, latest_proof, prove_lock
 from archiver.mapping import OrderMapping
 from archiver.mapping.model import TimeName
 from archiver.nightly import Night, NightReport
@@ -234,12 +234,17 @@ class Place:
         return prove_lock(replace(archive, store=store), prover)
 
     def keep_proven(self, archive: Archive) -> None:
-        """Make a lock proof if the last one is no longer fresh, as an operator does weekly."""
+        """Make a lock proof where the last one is not fresh, as an operator does weekly."""
         store, _ = prover_of(archive.store)
-        latest = latest_proof(replace(archive, store=store)) if archive.settings.worm else None
-        old = latest and archive.clock.now() - latest.document.created_at > FRESH
-        if archive.settings.worm and (latest is None or old):
-            self.prove_lock(archive)
+        inner = replace(archive, store=store)
+        latest = latest_proof(inner)
+        judged = judge_proof(
+            latest.document if latest else None,
+            now=archive.clock.now(),
+            store=archive.settings.description,
+        )
+        if archive.settings.worm and not isinstance(judged, Proven):
+            self.prove_lock(inner)
 
     def open(self, store: ObjectStore, clock: Clock, rules: Rules = RULES) -> Archive:
         """Open the archive as a night does."""

@@ -8,7 +8,9 @@ import pytest
 
 from archiver import layout
 from archiver.archive import Archive
+from archiver.capture import MappedSource
 from archiver.errors import (
+    Exit,
     LockBrokenError,
     LockNotProvenError,
     LockProofInconclusiveError,
@@ -27,14 +29,16 @@ from archiver.lockproof import (
     prove_lock,
     require_proof,
 )
+from archiver.nightly import NightReport
 from archiver.ports import LockProver
 from archiver.stores.directory import DirectoryStore
 from archiver.stores.memory import MemoryStore
 from archiver.stores.memory_attacks import MemoryAttacks
 from schemas.documents import LockAttack, LockProof
-from tests import provers
+from tests import cards, provers
 from tests.archives import Place
 from tests.clock import FrozenClock
+from tests.desk import Desk, at, founded
 from tests.provers import DENIED, UNKNOWN, DropsLocks, EveryoneWins, WeakLock
 
 REFUSED = (
@@ -412,3 +416,94 @@ def test_without_a_proof_nothing_is_sealed(proof: LockProof) -> None:
     assert isinstance(found, Refused)
     assert isinstance(found.error, LockNotProvenError)
     assert found.error.exit == 20
+
+
+# --- the gate of a night ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """An archive with an order of Monday, opened on Thursday."""
+    return founded(tmp_path, [cards.order(1, at(2))])
+
+
+def run(desk: Desk) -> NightReport:
+    """Run a night that makes no proof of its own accord."""
+    mapped = [
+        MappedSource(source=one, mapping=one.mapping, session_zone="UTC") for one in desk.sources
+    ]
+    return desk.place.night(desk.open(), mapped, proven=False)
+
+
+def manifests(desk: Desk) -> int:
+    return sum(1 for _ in desk.store.list_versions("manifests/"))
+
+
+def test_a_night_rests_on_the_proof_of_the_founding(desk: Desk) -> None:
+    report = run(desk)
+
+    assert report.exit is Exit.DONE
+    assert manifests(desk) == len(report.days) > 0
+
+
+def test_without_a_proof_a_night_seals_nothing(desk: Desk) -> None:
+    assert isinstance(desk.store, MemoryStore)
+    for version in list(desk.store.list_versions("proofs/")):
+        desk.store.drop(version.key, version.version_id)
+
+    with pytest.raises(LockNotProvenError, match="no proof"):
+        run(desk)
+
+    assert manifests(desk) == 0
+
+
+def test_after_a_failed_proof_a_night_seals_nothing_until_a_better_one(desk: Desk) -> None:
+    assert isinstance(desk.store, MemoryStore)
+    prove_lock(desk.open(), WeakLock(desk.store, "downgrade-bypass"))
+
+    with pytest.raises(LockNotProvenError, match="downgrade-bypass"):
+        run(desk)
+
+    assert manifests(desk) == 0
+    desk.place.prove_lock(desk.open())
+    assert run(desk).exit is Exit.DONE
+
+
+def test_without_a_fence_a_night_seals_nothing(tmp_path: Path, clock: FrozenClock) -> None:
+    store = EveryoneWins(clock=clock)
+    desk = founded(tmp_path, [cards.order(1, at(2))], store=store, clock=clock)
+
+    with pytest.raises(NoFenceError):
+        run(desk)
+
+    assert manifests(desk) == 0
+
+
+def test_on_an_old_proof_a_night_seals_and_raises_an_alarm(desk: Desk) -> None:
+    desk.clock.advance(timedelta(days=7, seconds=1))
+
+    report = run(desk)
+
+    assert [error.code for error in report.failures] == ["lock-proof-old"]
+    assert report.exit is Exit.ALARM
+    assert manifests(desk) == len(report.days) > 0
+
+
+def test_on_a_proof_older_than_35_days_a_night_seals_nothing(desk: Desk) -> None:
+    desk.clock.advance(timedelta(days=35, seconds=1))
+
+    with pytest.raises(LockNotProvenError, match="35 days old"):
+        run(desk)
+
+    assert manifests(desk) == 0
+
+
+def test_on_a_folder_nights_need_no_proof(tmp_path: Path, clock: FrozenClock) -> None:
+    store = DirectoryStore(tmp_path / "vault", clock)
+    desk = founded(tmp_path, [cards.order(1, at(2))], store=store, clock=clock)
+    clock.advance(timedelta(days=100))
+
+    report = run(desk)
+
+    assert report.failures == []
+    assert manifests(desk) == len(report.days) > 0
