@@ -33,7 +33,7 @@ class Inspection:
 
     rows: int
     orders: list[dict[str, Any]]
-    """Would be sealed; secrets, contacts and accounts masked."""
+    """Would be sealed; secrets, contacts, accounts and leftovers masked."""
     rejected: list[Rejected]
     not_archived: dict[str, int]
     """Rows by state: never paid, or still open."""
@@ -75,7 +75,8 @@ def inspect(source: DatabaseSource, context: MapContext, rows: int = ROWS) -> In
 
 
 def _masked(order: dict[str, Any]) -> dict[str, Any]:
-    hidden = {"secret", "contact", "account", "target", "note", "client_ip"}
+    # `value` is of `extra`: a buyer may have put anything there.
+    hidden = {"secret", "contact", "account", "target", "note", "client_ip", "value"}
 
     def walk(value: object, name: str) -> object:
         if isinstance(value, dict):

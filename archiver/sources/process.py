@@ -56,7 +56,7 @@ class ReaderProcess:
         self._timed_out = False
         self._ended = False
         self._complaint: Failure | None = None
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 (nothing of it comes from outside)
             [sys.executable, "-P", "-c", _START, _FOLDER],
             env=_inherited(),
             stdin=subprocess.PIPE,

@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from archiver.errors import ConfigurationError, MappingError, SourceAccessError
-from archiver.mapping import parse_mapping
+from archiver.mapping import MapContext, parse_mapping
+from archiver.sources.check import inspect
 from archiver.sources.database import DatabaseSource
 from archiver.sources.mappings import load_mapping
 from tests.mapping.pages import MAPPING
 from tests.shops import dujiaoka as shop
-from tests.sources.shops import EVER, keys, mapped, orders, rejects, window
+from tests.sources.shops import EVER, SEEN, keys, mapped, orders, rejects, window
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -54,6 +55,34 @@ def test_a_dujiaoka_shop_in_sqlite_reads_like_one_in_mariadb(folder: Path) -> No
     finished = [o for o in expected.values() if o.updated_at.startswith("2026-09-06")]
     assert here.days(day) == {day.start.date(): len(finished)}
     assert {o.id for o in finished} <= set(keys(here.pages(day)))
+
+
+@pytest.mark.parametrize("label", ["备注", "留言", "备 注", "客服备注"])
+def test_a_card_in_a_remark_of_a_manual_order_is_under_the_reveal_key_only(
+    folder: Path, label: str
+) -> None:
+    card = f"{shop.CARD}-IN-A-REMARK-"
+    with sqlite3.connect(folder / "shop.db") as connection:
+        shop.fill(connection, orders=200)
+        connection.execute("DELETE FROM orders WHERE type = 1 OR status <> 4")
+        form = f"账号:player\n大区:微信区\n{label}：补发 {card}' || id || '"
+        connection.execute(f"UPDATE orders SET info = '{form}'")
+    connection.close()
+    here = source(folder / "shop.db")
+
+    found = orders(here)
+
+    assert found
+    for order in found:
+        (delivery,) = order["deliveries"]
+        assert delivery.pop("secret").startswith(f"{label}：补发 {card}")
+        assert delivery["target"] == "player"
+        assert {"name": "大区", "value": "微信区"} in order["extra"]
+        assert card not in repr(order)
+    shown = inspect(here, MapContext(archive="shop-1", source="main", observed_at=SEEN)).orders
+    assert len(shown) == len(found)
+    assert card not in repr(shown)
+    assert "微信区" not in repr(shown)
 
 
 def test_values_of_any_type_arrive_as_their_text(folder: Path) -> None:
