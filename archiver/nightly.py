@@ -164,6 +164,10 @@ class Night:
         if first > last:
             return
         missing = [day for day in _days(first, last) if day not in sealed]
+        if sealed and len(missing) > 1:
+            # After an outage of months one pass over all of it would not fit into memory.
+            reach = Window(start=self._midnight(missing[0]), end=self._midnight(missing[-1], 1))
+            sizes = source.source.days(reach)
         groups = list(_groups(missing, sizes)) or [[last]]
         if groups[-1][-1] != last:
             # The newest day is sealed already, older ones are not: look back from it as well.

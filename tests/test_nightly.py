@@ -243,6 +243,20 @@ def test_what_happened_while_no_night_ran_is_caught_up_with(
     assert len(found.orders) == 4 + 2 + away
 
 
+@pytest.mark.parametrize(("rows_per_pass", "passes"), [(1, 8), (3, 3), (100_000, 1)])
+def test_a_catch_up_after_an_outage_is_cut_into_passes_that_memory_can_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_per_pass: int, passes: int
+) -> None:
+    monkeypatch.setattr("archiver.nightly.ROWS_PER_PASS", rows_per_pass)
+    desk = founded(tmp_path, [cards.order(4, at(4))])
+    desk.night()
+    desk.rows.extend(cards.order(n, at(n)) for n in range(5, 13))
+    before = desk.source.passes
+    assert sealed_days(desk.night_of(12)) == [march(n) for n in range(5, 13)]
+    assert desk.source.passes - before == passes
+    assert len(desk.audit().orders) == 9
+
+
 def test_a_catch_up_in_two_goes_loses_nothing_of_what_happened_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
