@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archiver import roots
 from archiver.archive import Archive, Rules, open_archive, read_anchor
-from archiver.capture import MappedSource
 from archiver.catalog import Catalog
 from archiver.configuration import Configuration, SourceSection, parse_configuration
 from archiver.errors import (
@@ -32,19 +31,18 @@ from archiver.errors import (
 )
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
-from archiver.known import KnownOrders
 from archiver.local_files import disk_errors
 from archiver.lockproof import Trial, prove_lock
-from archiver.nightly import Night
 from archiver.ports import Clock, LockProver, ObjectStore, Progress
-from archiver.sources.database import DatabaseSource
-from archiver.sources.mappings import SQL, load_mapping
 from archiver.stores.directory import DirectoryStore
-from archiver.stores.s3 import open_s3
-from archiver.stores.s3_attacks import S3Attacks
-from archiver.stores.s3_bucket import PATIENCE, Login, open_bucket
-from archiver.webhook import Webhook
 from schemas import documents
+
+if TYPE_CHECKING:
+    # What only some commands need is imported by them: `status` must not wait for pyarrow.
+    from archiver.capture import MappedSource
+    from archiver.nightly import Night
+    from archiver.sources.database import DatabaseSource
+    from archiver.webhook import Webhook
 
 ANCHOR: Final = "archive.json"
 RUN_LOCK: Final = "night.lock"
@@ -110,6 +108,8 @@ class Installation:
         section = self.configuration.store
         if section.url.startswith("dir:"):
             return DirectoryStore(self.folder / section.url.removeprefix("dir:"), self.clock)
+        from archiver.stores.s3 import open_s3
+
         return open_s3(section.url, section.endpoint, section.region)
 
     @cached_property
@@ -139,12 +139,14 @@ class Installation:
         return None if path is None else self.folder / path
 
     @property
-    def webhook(self) -> Webhook | None:
+    def webhook(self) -> "Webhook | None":
         """Who is told of alarms.
 
         Raises:
             ConfigurationError: The environment lacks the address or the secret.
         """
+        from archiver.webhook import Webhook
+
         alarms = self.configuration.alarms
         url = alarms.webhook_url or self._variable("alarms", alarms.webhook_url_env)
         secret = self._variable("alarms", alarms.webhook_secret_env)
@@ -234,7 +236,7 @@ class Installation:
         """Return the manifests, not yet read."""
         return Catalog(archive, self.index_folder / "manifests")
 
-    def sources(self) -> list[MappedSource]:
+    def sources(self) -> "list[MappedSource]":
         """Return the configured sources; nothing is connected yet.
 
         Raises:
@@ -244,20 +246,25 @@ class Installation:
             raise ConfigurationError(detail=Said("there is no [[source]]", "没有 [[source]]"))
         return [self.source(section) for section in self.configuration.source]
 
-    def source(self, section: SourceSection) -> MappedSource:
+    def source(self, section: SourceSection) -> "MappedSource":
         """Return one source with its mapping; raises what `database` raises."""
+        from archiver.capture import MappedSource
+
         database = self.database(section)
         return MappedSource(
             source=database, mapping=database.mapping, session_zone=database.session_zone
         )
 
-    def database(self, section: SourceSection) -> DatabaseSource:
+    def database(self, section: SourceSection) -> "DatabaseSource":
         """Return one source as the database that it is.
 
         Raises:
             MappingError: There is no such mapping, or it cannot be used.
             ConfigurationError: The URL cannot be used, or the password is not there.
         """
+        from archiver.sources.database import DatabaseSource
+        from archiver.sources.mappings import load_mapping
+
         mapping = load_mapping(self._mapping_of(section), section.parameters, source=section.name)
         return DatabaseSource(
             section.name,
@@ -274,6 +281,9 @@ class Installation:
         section = self.configuration.store
         if section.url.startswith("dir:"):
             return None
+        from archiver.stores.s3_attacks import S3Attacks
+        from archiver.stores.s3_bucket import PATIENCE, Login, open_bucket
+
         prover = self.configuration.prover
         login = Login(
             profile=prover.profile,
@@ -296,7 +306,7 @@ class Installation:
         return None if name is None else self.environment[name]
 
     @contextmanager
-    def night(self, progress: Progress) -> Iterator[Night]:
+    def night(self, progress: Progress) -> "Iterator[Night]":
         """Open everything that a night needs and hold this host's run lock.
 
         Raises:
@@ -306,7 +316,10 @@ class Installation:
             archive = self.archive(to_seal=True)
             yield self._night(archive, executor, progress)
 
-    def _night(self, archive: Archive, executor: Executor, progress: Progress) -> Night:
+    def _night(self, archive: Archive, executor: Executor, progress: Progress) -> "Night":
+        from archiver.known import KnownOrders
+        from archiver.nightly import Night
+
         return Night(
             archive=archive,
             catalog=self.catalog(archive),
@@ -379,6 +392,8 @@ class Installation:
         return self.folder / path
 
     def _mapping_of(self, section: SourceSection) -> str | Path | Mapping[str, Any]:
+        from archiver.sources.mappings import SQL
+
         if section.preset != SQL:
             if section.mapping is not None:
                 raise ConfigurationError(

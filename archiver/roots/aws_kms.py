@@ -9,11 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnectionError
-
 from archiver.errors import KeyServiceError, KeyUnavailableError, Said
 from archiver.roots.specs import ROOT_KEYS, KmsRoot, RootName
 from schemas.documents import RootProtection
@@ -32,6 +27,9 @@ _TRY_LATER: Final = frozenset({"LimitExceededException", "Throttling", "Throttli
 
 def kms_client(spec: KmsRoot) -> "KMSClient":
     """Return a client for the region of the key's ARN, else the AWS chain's."""
+    import boto3
+    from botocore.config import Config
+
     region = spec.key_id.split(":")[3] if spec.key_id.startswith("arn:") else None
     config = Config(
         connect_timeout=_TIMEOUT_SECONDS,
@@ -97,6 +95,9 @@ def _context(archive: str, role: RootName) -> dict[str, str]:
 
 @contextmanager
 def _sorted_errors(spec: KmsRoot, role: RootName) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as NoConnectionError
+
     try:
         yield
     except ClientError as error:

@@ -9,12 +9,14 @@ import sys
 
 from rich.console import Console
 
-from tests.bench import encryption, memory, profile, puts, sealing, startup
+from tests.bench import encryption, memory, profile, puts, sealing, startup, status
 from tests.bench.figures import Figure, show
 from tests.bench.ground import Ground, open_ground
 from tests.servers.shared import ServerMissingError
 
-BENCHMARKS = {module.NAME: module for module in (startup, puts, encryption, sealing, memory)}
+BENCHMARKS = {
+    module.NAME: module for module in (startup, status, puts, encryption, sealing, memory)
+}
 PROFILE = "profile"
 
 

@@ -10,13 +10,13 @@ from tests.bench.ground import Ground
 from tests.bench.processes import run
 
 NAME = "startup"
+PROGRAM = Path(sys.executable).parent / "archiver"
 REPEATS = 15
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
     """Run the installed command again and again; the first time only warms the disk cache."""
-    program = Path(sys.executable).parent / "archiver"
-    runs = [run([program, "--help"]) for _ in range(REPEATS + 1)][1:]
+    runs = [run([PROGRAM, "--help"]) for _ in range(REPEATS + 1)][1:]
     ground.say(f"  fastest {min(one.seconds for one in runs):.3f} s")
     yield Figure(
         benchmark=NAME,
