@@ -392,9 +392,9 @@ class Installation:
         return self.folder / path
 
     def _mapping_of(self, section: SourceSection) -> str | Path | Mapping[str, Any]:
-        from archiver.sources.mappings import SQL
+        from archiver.sources.mappings import FILES, SQL
 
-        if section.preset != SQL:
+        if section.preset not in (SQL, FILES):
             if section.mapping is not None:
                 raise ConfigurationError(
                     detail=Said(
@@ -408,8 +408,10 @@ class Installation:
         if section.mapping is None:
             raise ConfigurationError(
                 detail=Said(
-                    f'[[source]] {section.name}: preset = "sql" needs mapping = "file.toml"',
-                    f'[[source]] {section.name}：preset = "sql" 需要 mapping = "文件.toml"',
+                    f'[[source]] {section.name}: preset = "{section.preset}" needs '
+                    'mapping = "file.toml"',
+                    f'[[source]] {section.name}：preset = "{section.preset}" 需要 '
+                    'mapping = "文件.toml"',
                 )
             )
         if isinstance(section.mapping, str):
@@ -417,7 +419,9 @@ class Installation:
         return section.mapping
 
     def _absolute(self, url: str) -> str:
-        """Return a source's URL with a relative SQLite path counted from the configuration."""
+        """Return a source's URL with a relative path counted from the configuration."""
+        if url.startswith("file:"):
+            return f"file:{self.folder / url.removeprefix('file:')}"
         scheme, separator, path = url.partition(":///")
         if scheme == "sqlite" and separator:
             return f"sqlite:///{self.folder / path}"

@@ -1,4 +1,4 @@
-"""A shop's database as a source: MySQL, MariaDB, PostgreSQL or SQLite, only ever read."""
+"""A shop's database or files as a source: MySQL, MariaDB, PostgreSQL, SQLite; only ever read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -36,7 +36,7 @@ READ_TIMEOUT: Final = timedelta(seconds=300)
 MARGIN: Final = timedelta(days=1)
 """Read around a window: a zone declared wrongly by hours must not lose orders at its edges."""
 _UNITS: Final[dict[str, Unit]] = {"epoch_s": "epoch_s", "epoch_ms": "epoch_ms"}
-SCHEMES: Final = ("mysql", "mariadb", "postgresql", "postgres", "sqlite")
+SCHEMES: Final = ("mysql", "mariadb", "postgresql", "postgres", "sqlite", "file")
 
 
 class DatabaseSource:
@@ -62,11 +62,12 @@ class DatabaseSource:
         Args:
             name: In the configuration.
             url: `mysql://user@host:port/database`, `postgresql://…`, `sqlite:///path`. Never
-                with a password. A SQLite path counts from the working directory.
+                with a password. Or `file:` and a folder or pattern (`archiver.sources.files`).
+                Paths count from the working directory.
             password: From the environment or a file.
             mapping: How rows become orders.
             timezone: The shop's: the calendar of `days`, and the zone of `session` times in
-                SQLite, which has no session zone.
+                SQLite and files, which have no session zone.
             page_rows: At most so many rows a page.
             page_bytes: At about so many bytes a page.
             timeout: For one page.
@@ -95,7 +96,7 @@ class DatabaseSource:
         self._page_bytes = page_bytes
         self._timeout = timeout
         self.mapping = mapping
-        self.session_zone = timezone if parts.scheme == "sqlite" else "UTC"
+        self.session_zone = timezone if parts.scheme in ("sqlite", "file") else "UTC"
         """For `MapContext`."""
 
     @property

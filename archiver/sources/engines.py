@@ -219,6 +219,10 @@ def open_engine(url: str, password: str | None) -> Engine:
     Raises:
         ReadError: The URL is none that we can read.
     """
+    if url.startswith("file:"):
+        from archiver.sources.files import Files  # noqa: PLC0415  (it builds on what is here)
+
+        return Files(url.removeprefix("file:"))
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         return SqliteFile(unquote(url.removeprefix("sqlite:///")))
@@ -233,7 +237,7 @@ def open_engine(url: str, password: str | None) -> Engine:
     if parts.scheme in ("postgresql", "postgres"):
         full = urlunsplit(("postgresql", f"{login}@{place}", parts.path, parts.query, ""))
         return PostgresServer(full)
-    raise ReadError("mapping", "the URL must begin with mysql, mariadb, postgresql or sqlite")
+    raise ReadError("mapping", "the URL must begin with mysql, mariadb, postgresql, sqlite or file")
 
 
 def _may_be_long(kind: pa.DataType | None) -> bool:

@@ -12,6 +12,8 @@ from archiver.mapping import OrderMapping, parse_mapping
 _NAME: Final = re.compile(r"[a-z0-9-]+")
 SQL: Final = "sql"
 """The preset without a mapping of its own: the configuration gives one."""
+FILES: Final = "files"
+"""The same for files."""
 
 
 def load_mapping(
@@ -49,8 +51,8 @@ def load_mapping(
         known = sorted(presets())
         detail = Said(
             f"there is no preset {preset_or_path}; there are {', '.join(known)}, "
-            "and sql with a mapping",
-            f"没有预设 {preset_or_path}；可用的有 {'、'.join(known)}，以及自带映射的 sql",
+            "and sql and files with a mapping",
+            f"没有预设 {preset_or_path}；可用的有 {'、'.join(known)}，以及自带映射的 sql 与 files",
         )
         raise MappingError(source=source, detail=detail)
     return parse_mapping(file.read_text(encoding="utf-8"), parameters, source=source)

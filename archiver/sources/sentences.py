@@ -41,9 +41,20 @@ _CHINESE: Final = {
     "the key {name} is not unique and ascending": "键 {name} 不是唯一且递增的",
     "the key {name} is not unique": "键 {name} 不唯一",
     "its query returns {name}, which must never be kept": "其查询返回了绝不可保留的 {name}",
-    "the URL must begin with mysql, mariadb, postgresql or sqlite": (
-        "URL 须以 mysql、mariadb、postgresql 或 sqlite 开头"
+    "the URL must begin with mysql, mariadb, postgresql, sqlite or file": (
+        "URL 须以 mysql、mariadb、postgresql、sqlite 或 file 开头"
     ),
+    # What is wrong with files.
+    "there is no file {name}": "没有文件 {name}",
+    "{name} is no CSV, TSV, JSONL or Parquet file": "{name} 不是 CSV、TSV、JSONL 或 Parquet 文件",
+    "{name} cannot be read": "无法读取 {name}",
+    "{name}: there is no header": "{name}：没有表头",
+    "{name}: this line is broken": "{name}：该行已损坏",
+    "{name}: this line has not as many fields as the header": "{name}：该行的字段数与表头不符",
+    "two columns of {name} have the same name, or none": "{name} 中有同名或无名的列",
+    "two files of {name} have the same name": "{name} 中有同名文件",
+    "a file's columns differ from the first one's: {name}": "某文件的列与第一个文件不同：{name}",
+    "the files changed while they were read": "读取期间文件发生了变化",
     # What becomes of the process.
     "nothing came within {name} s": "{name} 秒内没有任何返回",
     "the reading process ended early (code {name})": "读取进程提前结束（代码 {name}）",
