@@ -16,6 +16,8 @@ MAX_ROWS: Final = 100_000
 """Of a partition (DESIGN 3.2)."""
 MAX_BATCH_BYTES: Final = 128 << 20
 """In memory: a partition of fat rows is cut earlier, for 32-bit offsets are finite."""
+MAX_WAITING_BYTES: Final = 256 << 20
+"""In memory, of all places together: a first night has a place for each of hundreds of days."""
 EPOCH: Final = date(1970, 1, 1)
 _EPOCH_UTC: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -129,12 +131,31 @@ class Partitions:
                 for piece in rest:
                     left.add(piece)
                 yield from (self._batch(place, pieces) for pieces in whole)
+        yield from self._relief()
 
     def rest(self) -> Iterator[Batch]:
         """Yield all that waits."""
         for place in sorted(self._waiting):
-            batches = self._waiting.pop(place).cut()
-            yield from (self._batch(place, pieces) for pieces in batches if pieces)
+            yield from self._all_of(place)
+
+    def drop(self) -> None:
+        """Forget all that waits: its pass has failed already and is read to its end only."""
+        self._waiting.clear()
+
+    def _relief(self) -> Iterator[Batch]:
+        """Yield the largest places, full or not, until the others may go on waiting."""
+        waiting = sum(one.size_bytes for one in self._waiting.values())
+        if waiting <= MAX_WAITING_BYTES:
+            return
+        for place in sorted(self._waiting, key=lambda one: -self._waiting[one].size_bytes):
+            waiting -= self._waiting[place].size_bytes
+            yield from self._all_of(place)
+            if waiting <= MAX_WAITING_BYTES:
+                return
+
+    def _all_of(self, place: Place) -> Iterator[Batch]:
+        batches = self._waiting.pop(place).cut()
+        yield from (self._batch(place, pieces) for pieces in batches if pieces)
 
     def _batch(self, place: Place, pieces: Sequence[_Piece]) -> Batch:
         return Batch(

@@ -30,7 +30,7 @@ from archiver.batch import (
     local_days,
     paid_by_channel,
 )
-from archiver.errors import ReadBackError, Said
+from archiver.errors import MappingError, ReadBackError, Said
 from archiver.known import KnownOrders
 from archiver.mapping import MapContext, MappedPage, OrderMapping, apply
 from archiver.ports import Progress, RawPage, Source, Window
@@ -42,6 +42,9 @@ from schemas.orders import ORDER_V1, REJECT_V1
 
 REJECTS_CLASS: Final = "rejects"
 REJECT_REVISION: Final = 0
+MAX_REPEATED: Final = 1_000
+"""Rows of a pass with an id that another row has, where they are more than 1 %: shops that double
+their numbers double few, a column that is no order id repeats in nearly every row."""
 PROXY_BASES: Final = ("updated", "observed")
 """End times that are not the transaction's own: a touch of the row moves them."""
 _LEGAL_DAYS: Final = 1 << 32
@@ -172,6 +175,7 @@ class Capture:
 
         Raises:
             RepeatedIdsError: See there. What was yielded must not be named by a manifest.
+            MappingError: So many ids are repeated that the column cannot be the order id; likewise.
             ReadBackError: A row that was read is not accounted for; likewise.
         """
         for page in self.mapped.source.pages(self.span.window, self.span.window):
@@ -180,13 +184,31 @@ class Capture:
             self._taken += len(mapped.rejects)
             self._take_rejects(mapped.rejects, mapped.reject_content)
             self._take_orders(page, mapped)
-            if not self._seen.repeated:
+            if self._seen.repeated:
+                self._partitions.drop()
+            else:
                 yield from self._partitions.full()
         if self._seen.repeated:
+            self._require_few_repeated()
             raise RepeatedIdsError(np.unique(np.concatenate(self._seen.repeated)))
         self._settle_held()
         self._require_all_accounted_for()
         yield from self._partitions.rest()
+
+    def _require_few_repeated(self) -> None:
+        """Refuse a column that is no order id: its rows would all become rejects, for years."""
+        again, rows = self._seen.again, self._taken
+        if again > max(MAX_REPEATED, rows // 100):
+            column = self.mapped.mapping.order_id
+            raise MappingError(
+                source=self.mapped.source.name,
+                detail=Said(
+                    f"{again} of {rows} rows have an order id that another row has, too; "
+                    f"order_id = {column} does not name orders",
+                    f"{rows} 行中有 {again} 行的订单号与其他行相同；"
+                    f"order_id = {column} 不能标识订单",
+                ),
+            )
 
     def _require_all_accounted_for(self) -> None:
         """Compare rows counted as they came in with what became of them: none may be lost."""
@@ -221,7 +243,7 @@ class Capture:
         held = np.isin(heads, self.apart) if len(self.apart) else np.zeros(len(heads), np.bool_)
         if held.any():
             positions = pa.array(mapped.row[wanted][held])
-            rest = RawPage(rows=page.rows.take(positions), children=page.children)
+            rest = _part_of(page, positions, self.mapped.mapping)
             self._held.append(_Held(rows=rows.take(held), page=rest))
             rows, heads = rows.take(~held), heads[~held]
         self._seen.add(heads)
@@ -382,6 +404,17 @@ class Capture:
     @property
     def _last_number(self) -> int:
         return day_number(self.span.days[-1])
+
+
+def _part_of(page: RawPage, positions: pa.Array, mapping: OrderMapping) -> RawPage:
+    """Return some rows of a page with their own child rows, which are few of the page's."""
+    rows = page.rows.take(positions)
+    children: dict[str, pa.Table] = {}
+    for child in mapping.children:
+        theirs = page.children[child.field]
+        parents = rows[child.on or mapping.key].combine_chunks()
+        children[child.field] = theirs.filter(pc.is_in(theirs[child.key], parents))
+    return RawPage(rows=rows, children=children)
 
 
 def _within(column: pa.Array | pa.ChunkedArray, window: Window) -> Mask:

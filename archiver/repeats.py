@@ -12,22 +12,24 @@ class SeenIds:
 
     repeated: list[NDArray[np.uint64]] = field(default_factory=list)
     """Heads that came a second time; two ids may share one, which costs a closer look only."""
+    again: int = 0
+    """How many rows came with a head that was there before."""
     _sorted: list[NDArray[np.uint64]] = field(default_factory=list)
 
     def add(self, heads: NDArray[np.uint64]) -> None:
         """Add the heads of further rows, noting those that were there before."""
         new = np.sort(heads)
-        self._note(new[1:][new[1:] == new[:-1]])
+        again = np.zeros(len(new), np.bool_)
+        again[1:] = new[1:] == new[:-1]
         for seen in self._sorted:
             positions = np.minimum(np.searchsorted(seen, new), len(seen) - 1)
-            self._note(new[seen[positions] == new])
+            again |= seen[positions] == new
+        if again.any():
+            self.repeated.append(new[again])
+            self.again += int(again.sum())
         # Merged like a binary counter: few arrays, and each row is moved a few times only.
         while self._sorted and len(self._sorted[-1]) <= len(new):
             new = np.concatenate([self._sorted.pop(), new])
             new.sort(kind="stable")
         if len(new):
             self._sorted.append(new)
-
-    def _note(self, again: NDArray[np.uint64]) -> None:
-        if len(again):
-            self.repeated.append(again)

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.batch import local_days
-from archiver.errors import Exit, SourceUnavailableError
+from archiver.batch import Batch, Partitions, local_days
+from archiver.capture import _part_of
+from archiver.errors import Exit, MappingError, SourceUnavailableError
 from archiver.mapping import OrderMapping
 from archiver.ports import RawPage, Window
 from archiver.repeats import SeenIds
@@ -24,6 +25,7 @@ from tests import cards
 from tests.archives import RULES, RowsSource
 from tests.auditor import Audit, lawful_date
 from tests.desk import at, day_of, failure, founded, march, totals
+from tests.faults import Count
 
 SECOND = timedelta(seconds=1)
 
@@ -267,6 +269,57 @@ def test_a_page_of_nothing_but_doubles_is_settled_too(tmp_path: Path) -> None:
     assert totals(desk.night()) == {"read": 7, "orders": 1, "duplicates": 6}
 
 
+@pytest.mark.parametrize("page_rows", [7, 1000])
+def test_a_column_that_is_no_order_id_is_refused_and_nothing_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page_rows: int
+) -> None:
+    monkeypatch.setattr("archiver.capture.MAX_REPEATED", 20)
+    rows = [{**row, "no": f"product {row['id'] % 5}"} for row in on_the_fourth(*range(1, 60))]
+    desk = founded(tmp_path, rows, page_rows=page_rows)
+    counting = Count(desk.store)
+
+    report = desk.night(store=counting)
+
+    error = failure(report)
+    assert isinstance(error, MappingError)
+    assert report.exit is Exit.FIX_REQUEST
+    assert "54 of 59 rows" in str(error)
+    assert "order_id = no " in str(error)
+    assert not counting.calls["put"]
+
+
+@pytest.mark.parametrize(("limit", "share"), [(19, False), (20, True)])
+def test_a_shop_that_doubles_few_of_its_numbers_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, share: bool
+) -> None:
+    monkeypatch.setattr("archiver.capture.MAX_REPEATED", limit)
+    rows = on_the_fourth(*range(1, 41))
+    desk = founded(tmp_path, [*rows, *(double(row, row["id"] + 100) for row in rows[:20])])
+    assert (desk.night().failures == []) is share
+
+
+def test_rows_of_one_id_are_held_with_their_own_child_rows_only(tmp_path: Path) -> None:
+    rows = on_the_fourth(1, 2, 3)
+    desk = founded(tmp_path, [*rows, double(rows[0], 51, paid="99.00")])
+    desk.source.children = {
+        "events": [
+            {"order_id": n, "kind": f"paid {n}", "at": cards.text(at(4))} for n in (1, 2, 3, 3, 51)
+        ]
+    }
+    page = next(desk.source.pages(Window(start=at(1), end=at(9))))
+
+    held = _part_of(page, pa.array([0, 3]), cards.OWN)
+
+    assert held.rows["id"].to_pylist() == [b"1", b"51"]
+    assert held.children["events"]["kind"].to_pylist() == [b"paid 1", b"paid 51"]
+    assert totals(desk.night()) == {"read": 4, "orders": 2, "rejects": 2}
+    told = {
+        row["row_key"]: {v["value"] for v in row["values"] if v["name"].endswith("kind")}
+        for row in desk.audit().rejects
+    }
+    assert told == {b"1": {b"paid 1"}, b"51": {b"paid 51"}}
+
+
 def test_a_source_whose_ids_never_rest_is_tried_again_later(tmp_path: Path) -> None:
     class Restless(RowsSource):
         """Doubles another row each time it is read."""
@@ -294,6 +347,7 @@ def test_exactly_the_ids_that_come_twice_are_noticed(pages: list[list[int]]) -> 
     counted = Counter(head for page in pages for head in page)
     noticed = {int(head) for part in seen.repeated for head in part}
     assert noticed == {head for head, count in counted.items() if count > 1}
+    assert seen.again == counted.total() - len(counted)
 
 
 # --- rejects -------------------------------------------------------------------------------------
@@ -482,6 +536,33 @@ def test_fat_rows_are_cut_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(sizes) >= 5
     assert max(sizes) <= 400_000
     assert sorted(ids(found)) == sorted(f"N{n}" for n in range(1, 41))
+
+
+def test_fat_rows_of_many_days_do_not_all_wait_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 200_000
+    monkeypatch.setattr("archiver.batch.MAX_WAITING_BYTES", limit)
+    waited: list[int] = []
+
+    class Watched(Partitions):
+        """Notes how much waits whenever the next page is asked for."""
+
+        def full(self) -> Iterator[Batch]:
+            yield from Partitions.full(self)
+            waited.append(sum(one.size_bytes for one in self._waiting.values()))
+
+    monkeypatch.setattr("archiver.capture.Partitions", Watched)
+    rows = [cards.order(n, at(n % 20 + 1), secret="X" * 5_000 * (n % 3)) for n in range(200)]
+    desk = founded(tmp_path, rows, page_rows=10, now=at(21, 3))
+
+    assert totals(desk.night()) == {"read": 200, "orders": 200}
+
+    assert len(waited) == 20
+    assert limit / 2 < max(waited) <= limit
+    found = desk.audit()
+    assert sorted(ids(found)) == sorted(f"N{n}" for n in range(200))
+    assert len(found.of("orders")) < 100
 
 
 def test_ten_megabytes_of_text_are_an_order_too(tmp_path: Path) -> None:
