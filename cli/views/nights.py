@@ -3,15 +3,18 @@
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.text import Text
 
-from archiver.nightly import DayReport, NightReport
 from cli.options import Call
 from cli.screen import count, plain, size, table
 from cli.texts import Words
+
+if TYPE_CHECKING:
+    # Only its names: the calendar uses this module, and must not wait for pyarrow.
+    from archiver.nightly import DayReport, NightReport
 
 MANY_DAYS: Final = 14
 """More than two weeks are shown by month; the last days stay apart, they are the news."""
@@ -26,7 +29,7 @@ COUNTS: Final = (
 )
 
 
-def show_night(console: Console, call: Call, report: NightReport, lock: str) -> None:
+def show_night(console: Console, call: Call, report: "NightReport", lock: str) -> None:
     """Print what a night did."""
     words = call.words
     if report.days:
@@ -59,7 +62,7 @@ def show_lock(console: Console, words: Words, lock: str) -> None:
     )
 
 
-def show_days(console: Console, words: Words, source: str, days: Sequence[DayReport]) -> None:
+def show_days(console: Console, words: Words, source: str, days: "Sequence[DayReport]") -> None:
     """Print the days of one source."""
     used = [
         (name, keys)
@@ -86,7 +89,7 @@ def show_days(console: Console, words: Words, source: str, days: Sequence[DayRep
     console.print(listing)
 
 
-def _lines(words: Words, days: Sequence[DayReport]) -> Iterator[tuple[str, list[DayReport]]]:
+def _lines(words: Words, days: "Sequence[DayReport]") -> "Iterator[tuple[str, list[DayReport]]]":
     recent = len(days) - LAST_DAYS if len(days) > MANY_DAYS else 0
     for month, group in groupby(days[:recent], key=lambda day: f"{day.day:%Y-%m}"):
         of_month = list(group)
@@ -95,14 +98,16 @@ def _lines(words: Words, days: Sequence[DayReport]) -> Iterator[tuple[str, list[
         yield str(day.day), [day]
 
 
-def _cells(used: Iterable[tuple[str, tuple[str, ...]]], days: Sequence[DayReport]) -> Iterator[str]:
+def _cells(
+    used: Iterable[tuple[str, tuple[str, ...]]], days: "Sequence[DayReport]"
+) -> Iterator[str]:
     for name, keys in used:
         number = sum(day.counts.get(key, 0) for day in days for key in keys)
         cell = count(number)
         yield f"[yellow]{cell}[/]" if name == "rejects" and number else cell
 
 
-def _paid(days: Sequence[DayReport]) -> str:
+def _paid(days: "Sequence[DayReport]") -> str:
     """Return what was paid in orders sealed now, by currency."""
     paid: dict[str, Decimal] = {}
     for one in (one for day in days for one in day.sums):
@@ -111,7 +116,7 @@ def _paid(days: Sequence[DayReport]) -> str:
     return "\n".join(amounts) or "[dim]·[/]"
 
 
-def _manifests(days: Sequence[DayReport]) -> str:
+def _manifests(days: "Sequence[DayReport]") -> str:
     numbers = [day.manifest.number for day in days if day.manifest]
     if not numbers:
         return "[dim]·[/]"

@@ -95,6 +95,15 @@ def test_help_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", check], check=True, stdout=subprocess.DEVNULL)
 
 
+def test_status_waits_for_neither_pyarrow_nor_boto3_nor_a_database() -> None:
+    check = (
+        "import sys, archiver.wiring, archiver.metrics, archiver.lockproof, cli.views.calendar; "
+        "loaded = {'pyarrow', 'boto3', 'duckdb', 'numpy', 'connectorx'} & set(sys.modules); "
+        "sys.exit(str(loaded) if loaded else 0)"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
 def test_without_a_command_help_is_shown_and_the_request_is_wrong(terminal: Terminal) -> None:
     shown = terminal.run()
     assert shown.exit == 2
