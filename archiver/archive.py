@@ -9,10 +9,14 @@ import hashlib
 import io
 import json
 import logging
+import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -21,7 +25,6 @@ from pydantic import ValidationError
 
 from archiver import dsse, keyring, layout, retention
 from archiver.errors import (
-    AlreadyStoredError,
     ClockError,
     KeyUnavailableError,
     LockNotHonouredError,
@@ -30,6 +33,7 @@ from archiver.errors import (
     Said,
     TamperedError,
 )
+from archiver.local_files import write_whole
 from archiver.ports import (
     Clock,
     LockMode,
@@ -45,6 +49,7 @@ MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 EVIDENCE_YEARS: Final = 3
 """Manifests and signers outlive the longest class by this much: they prove what was kept."""
 ORDERS_CLASS: Final = "orders"
+_COHORTS: Final = "cohorts.json"
 _SIGNER_NUMBER: Final = re.compile(r"[0-9]{4}")
 
 D = TypeVar("D", bound=documents.Document)
@@ -96,7 +101,12 @@ class Archive:
     """None where this host may look but not seal."""
     signers: Mapping[int, bytes]
     """Public keys of certified signers by number."""
+    memory: Path | None = None
+    """A folder of this host for what it must not forget but can lose; None: nothing is kept."""
+    alarms: list[TamperedError] = field(default_factory=list, repr=False)
+    """What was found wrong without keeping this host from sealing."""
     _cohorts: dict[str, documents.Cohort] = field(default_factory=dict, repr=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def id(self) -> str:
@@ -145,37 +155,68 @@ class Archive:
         )
         return self.store.put(key, io.BytesIO(content), retain_until=retain_until), content
 
-    def cohort(self, cohort: str) -> documents.Cohort:
-        """Return a cohort's document, creating it if it does not exist yet.
+    def cohort(self, month: str) -> documents.Cohort:
+        """Return a cohort of this month that this host made itself, making one if need be.
 
-        The private halves of a new cohort exist in this call only, before they are sealed to
-        the roots. Of two runs that create it at once, both use the one that was stored. An
-        opened archive looks at each cohort's lock once.
+        Documents that lie in the store are not taken: whoever has had a signing key may have
+        put one there whose private halves he kept. Private halves of a new cohort exist in this
+        call only, before they are sealed to the roots. One whose document is gone, altered or
+        not locked long enough is replaced, and told as an alarm: what was sealed to it before
+        may become unreadable.
+
+        Args:
+            month: Class and month, `orders-2029-03`.
         """
-        if cohort not in self._cohorts:
-            self._cohorts[cohort] = self._found_or_made(cohort)
-        return self._cohorts[cohort]
+        with self._making:
+            if month not in self._cohorts:
+                self._cohorts[month] = self._remembered(month) or self._made(month)
+            return self._cohorts[month]
 
-    def _found_or_made(self, cohort: str) -> documents.Cohort:
-        key = layout.cohort_key(cohort)
+    def _remembered(self, month: str) -> documents.Cohort | None:
+        noted = self._noted().get(month)
+        if noted is None:
+            return None
+        key = layout.cohort_key(noted["cohort"])
         try:
-            return self._locked_cohort(cohort)
-        except ObjectMissingError:
-            roots = {name: keyring.public_half(root) for name, root in self.document.roots.items()}
-            made = keyring.new_cohort(self.id, cohort, roots, self.clock.now())
-            try:
-                self.put_document(key, made, "cohort", retain_until=retention.cohort_end(cohort))
-            except AlreadyStoredError:
-                return self._locked_cohort(cohort)
-            log.info("cohort made", extra={"cohort": cohort})
-            return made
+            signed = self._signed_cohort(noted["cohort"])
+            require_locked(self.store, key, signed.version_id, retention.cohort_end(month))
+        except (ObjectMissingError, TamperedError, LockNotHonouredError) as error:
+            self.alarms.append(
+                TamperedError(key=key, detail=Said(error.text("en"), error.text("zh")))
+            )
+            return None
+        if signed.sha256 != noted["sha256"]:
+            detail = Said("this host has made another one", "与本机所建的不同")
+            self.alarms.append(TamperedError(key=key, detail=detail))
+            return None
+        return signed.document
 
-    def _locked_cohort(self, cohort: str) -> documents.Cohort:
-        """Return a cohort's document if its lock holds: whoever deletes it, destroys its keys."""
-        key, until = layout.cohort_key(cohort), retention.cohort_end(cohort)
-        document = self._signed_cohort(cohort)
-        require_locked(self.store, key, document.version_id, until)
-        return document.document
+    def _made(self, month: str) -> documents.Cohort:
+        cohort = f"{month}-{os.urandom(4).hex()}"
+        roots = {name: keyring.public_half(root) for name, root in self.document.roots.items()}
+        made = keyring.new_cohort(self.id, cohort, roots, self.clock.now())
+        stored, _ = self.put_document(
+            layout.cohort_key(cohort), made, "cohort", retain_until=retention.cohort_end(month)
+        )
+        log.info("cohort made", extra={"cohort": cohort})
+        if self.memory is not None:
+            noted = {**self._noted(), month: {"cohort": cohort, "sha256": stored.sha256}}
+            content = {"archive": self.id, "cohorts": noted}
+            write_whole(self.memory / _COHORTS, json.dumps(content, indent=1).encode())
+        return made
+
+    def _noted(self) -> dict[str, dict[str, str]]:
+        """Return what this host remembers of cohorts; nothing if it has forgotten."""
+        if self.memory is None:
+            return {}
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            noted = json.loads((self.memory / _COHORTS).read_bytes())
+            if noted["archive"] == self.id:
+                return {
+                    month: {"cohort": str(one["cohort"]), "sha256": str(one["sha256"])}
+                    for month, one in noted["cohorts"].items()
+                }
+        return {}
 
     def read_cohort(self, cohort: str) -> documents.Cohort:
         """Return a cohort's document.
@@ -243,6 +284,7 @@ def open_archive(
     rules: Rules,
     signer: Ed25519PrivateKey | None,
     token_key: bytes | None,
+    memory: Path | None = None,
 ) -> Archive:
     """Open an archive that `init` created.
 
@@ -253,6 +295,7 @@ def open_archive(
         rules: From the configuration.
         signer: This host's signing key, if it may seal.
         token_key: The token key, if this host may seal.
+        memory: Where this host keeps what it remembers; None: it forgets.
 
     Raises:
         NotInitialisedError: The store holds no archive.
@@ -279,6 +322,7 @@ def open_archive(
         rules=rules,
         keys=keys,
         signers=signers,
+        memory=memory,
     )
 
 

@@ -75,6 +75,7 @@ def initialise(
     rules: Rules,
     *,
     environment: Mapping[str, str],
+    memory: Path | None = None,
 ) -> Archive:
     """Found the archive, or finish a founding that was interrupted.
 
@@ -85,6 +86,7 @@ def initialise(
         clock: Where `now` comes from.
         rules: From the configuration.
         environment: Where passphrases are.
+        memory: Where this host keeps what it remembers.
 
     Returns:
         The archive, opened.
@@ -151,6 +153,7 @@ def initialise(
         rules=rules,
         signer=Ed25519PrivateKey.from_private_bytes(secret("signer")),
         token_key=secret("token"),
+        memory=memory,
     )
     _first_cohorts(archive)
     return archive

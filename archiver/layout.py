@@ -26,7 +26,7 @@ def signer_key(number: int) -> str:
 
 
 def cohort_key(cohort: str) -> str:
-    """Return the key of a cohort's document; `cohort` is `<class>-<YYYY-MM>`."""
+    """Return the key of a cohort's document; `cohort` is `<class>-<YYYY-MM>-<8 hex>`."""
     return f"{COHORTS}{cohort}.json"
 
 

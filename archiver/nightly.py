@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from archiver import sealing
+from archiver import retention, sealing
 from archiver.archive import Archive
 from archiver.batch import Batch, Paid, added
 from archiver.capture import Capture, MappedSource, RepeatedIdsError, Span
@@ -136,6 +136,7 @@ class Night:
                     # The store or the clock lies, or the chain has moved on: another source
                     # would meet the same.
                     break
+        report.failures += self.archive.alarms
         log.info("night finished", extra={"exit": int(report.exit), "days": len(report.days)})
         return report
 
@@ -155,12 +156,16 @@ class Night:
         rules = self.archive.rules
         sealed = self.catalog.days(source.source.name)
         sizes: Mapping[date, int] = {}
+        strays = False
         if sealed:
             first = rules.since or min(sealed)
         else:
             reach = Window(start=datetime.min.replace(tzinfo=UTC), end=self._midnight(last, 1))
             sizes = source.source.days(reach)
-            first = rules.since or min((day for day in sizes if day <= last), default=last)
+            oldest = retention.first_kept_day(last, rules.retention)
+            strays = rules.since is None and any(day < oldest for day in sizes)
+            due = (day for day in sizes if oldest <= day <= last)
+            first = rules.since or min(due, default=last)
         if first > last:
             return
         missing = [day for day in _days(first, last) if day not in sealed]
@@ -179,6 +184,10 @@ class Night:
                 if not sealed:
                     # The source counts days by its own calendar, which may be two off.
                     start = min(start, self._midnight(days[0], -2))
+                if strays:
+                    # What need not be kept any more is counted once, as expired. One stray date
+                    # of 1991 must not cost a manifest for each day since.
+                    start = datetime.min.replace(tzinfo=UTC)
             if days is groups[-1]:
                 start = min(start, end - rules.lookback)
             yield Span(

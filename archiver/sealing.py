@@ -123,7 +123,7 @@ def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         "orders",
         stored,
         file,
-        batch,
+        cohort.cohort,
         keys={
             "base": keyring.seal_kek(cohort, "base", base, key),
             "reveal": keyring.seal_kek(cohort, "reveal", reveal, key),
@@ -157,7 +157,7 @@ def _seal_rejects(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         "rejects",
         stored,
         file,
-        batch,
+        cohort.cohort,
         keys={"reveal": keyring.seal_kek(cohort, "reveal", kek, key)},
         merkle_root=merkle.tree_hash(leaves).hex(),
     )
@@ -192,7 +192,7 @@ def _seal_segment(
         "segments",
         stored,
         segment,
-        batch,
+        cohort.cohort,
         keys={"index": keyring.seal_kek(cohort, "index", kek, key)},
         of=orders.key,
     )
@@ -227,7 +227,7 @@ def _seal_known(archive: Archive, batch: Batch, of: SealedObject) -> SealedObjec
     file = writer.finish()
     stored = _put(archive, key, file, batch.retain_until)
     list(_read_back(archive, stored, file, keks, leaf_keys, equal=[batch.known]))
-    return _described("known", stored, file, batch, keys={}, of=of.key)
+    return _described("known", stored, file, of.cohort, keys={}, of=of.key)
 
 
 def _row_groups(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:
@@ -281,7 +281,7 @@ def _described(
     kind: Literal["orders", "rejects", "segments", "known"],
     stored: StoredObject,
     file: EncryptedFile,
-    batch: Batch,
+    cohort: str,
     *,
     keys: dict[KeyName, str],
     merkle_root: str | None = None,
@@ -295,7 +295,7 @@ def _described(
         sha256=stored.sha256,
         retain_until=stored.retain_until,
         rows=sum(group.rows for group in file.row_groups),
-        cohort=batch.cohort,
+        cohort=cohort,
         keys=keys,
         footer=Footer(length=file.footer_length, sha256=file.footer_sha256),
         merkle_root=merkle_root,

@@ -188,6 +188,7 @@ class Installation:
             self.clock,
             self.rules,
             environment=self.environment,
+            memory=self.index_folder,
         )
 
     def archive(self, *, to_seal: bool = False) -> Archive:
@@ -216,6 +217,7 @@ class Installation:
             rules=self.rules,
             signer=signer,
             token_key=token_key,
+            memory=self.index_folder,
         )
 
     def base_root(self, archive: Archive) -> KeyPair:

@@ -114,12 +114,12 @@ class CohortKey(Document):
 
 
 class Cohort(Document):
-    """`cohorts/<class>-<YYYY-MM>.json`: what ends its retention in one month."""
+    """`cohorts/<class>-<YYYY-MM>-<8 hex>.json`: keys for what ends its retention in one month."""
 
     format: Literal[1] = 1
     kind: Literal["cohort"] = "cohort"
     archive: str
-    cohort: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9]{4}-[0-9]{2}$")]
+    cohort: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9]{4}-[0-9]{2}-[0-9a-f]{8}$")]
     created_at: Instant
     keys: dict[Literal["base", "reveal", "index"], CohortKey]
 

@@ -224,7 +224,15 @@ class Place:
             timezone=rules.zone.key,
             operator=documents.Operator(),
         )
-        archive = initialise(identity, self.keys, store, clock, rules, environment={})
+        archive = initialise(
+            identity,
+            self.keys,
+            store,
+            clock,
+            rules,
+            environment={},
+            memory=self.folder / "index",
+        )
         self.prove_lock(archive)
         return archive
 
@@ -259,6 +267,7 @@ class Place:
                 roots.read_secret_file(self.keys.signer, "signer", archive)
             ),
             token_key=roots.read_secret_file(self.keys.token, "token", archive),
+            memory=self.folder / "index",
         )
 
     def night(

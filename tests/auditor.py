@@ -247,7 +247,9 @@ class _Auditor:
         """The cohort is that of the object's end, and its keys are locked as long as that."""
         until = instant(about["retain_until"])
         record_class = "rejects" if about["cohort"].startswith("rejects") else "orders"
-        assert about["cohort"] == f"{record_class}-{until.astimezone(SHANGHAI):%Y-%m}"
+        month, _, made = about["cohort"].rpartition("-")
+        assert month == f"{record_class}-{until.astimezone(SHANGHAI):%Y-%m}"
+        assert len(made) == 8
         key = f"cohorts/{about['cohort']}.json"
         assert self.store.head(key, self._earliest(key)).retain_until >= until
 
@@ -260,7 +262,7 @@ class _Auditor:
         assert named.rows
         dates = [lawful_date(row["completed_at"], years, margin) for row in named.rows]
         assert max(dates) == instant(named.about["retain_until"])
-        assert {f"{at.astimezone(SHANGHAI):%Y-%m}" for at in dates} == {named.about["cohort"][-7:]}
+        assert {f"{at.astimezone(SHANGHAI):%Y-%m}" for at in dates} == {_month(named.about)}
         for position, row in enumerate(named.rows):
             assert row["archive"] == said["archive"]
             assert row["source"] == said["source"]
@@ -299,7 +301,7 @@ class _Auditor:
         assert sum(length for _, length, _ in about["row_groups"]) + 4 == (
             of["size_bytes"] - of["footer"]["length"]
         )
-        key = derived(self.token_key, f"search/{of['cohort'][-7:-3]}/1")
+        key = derived(self.token_key, f"search/{_month(of)[:4]}/1")
         expected = sorted(
             (
                 int.from_bytes(token(key, row["order_id"].encode())[:8], "big"),
@@ -419,3 +421,8 @@ def opened(content: bytes, keks: Mapping[str, bytes], unwrap: Any) -> pa.Table: 
         return pq.ParquetFile(pa.BufferReader(content), decryption_properties=keys).read()
     except OSError as error:
         raise TamperedError(key="object", detail=str(error)) from error
+
+
+def _month(about: Mapping[str, Any]) -> str:
+    """Return the month in an object's cohort, `2029-03`."""
+    return str(about["cohort"])[-16:-9]

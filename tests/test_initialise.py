@@ -1,13 +1,15 @@
 """Founding: once, whole, and repeatable."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from archiver import roots
+from archiver import layout, roots
 from archiver.archive import open_archive
 from archiver.errors import (
     AlreadyInitialisedError,
@@ -20,6 +22,7 @@ from archiver.errors import (
     TamperedError,
 )
 from archiver.initialise import Identity, KeyPlaces, initialise
+from archiver.keyring import KeyPair, new_cohort
 from archiver.ports import VersionEntry
 from archiver.stores.memory import MemoryStore
 from schemas import documents
@@ -27,7 +30,7 @@ from tests import cards
 from tests.archives import RULES, Place
 from tests.auditor import audit, lawful_date
 from tests.clock import FrozenClock
-from tests.desk import at, founded
+from tests.desk import Desk, at, founded
 
 IDENTITY = Identity(
     name="shop-1",
@@ -57,6 +60,11 @@ def found(place: KeyPlaces, store: MemoryStore, clock: FrozenClock) -> None:
     initialise(IDENTITY, place, store, clock, RULES, environment={})
 
 
+def without_digits(key: str) -> str:
+    """Return a cohort's key without the digits that tell its documents apart."""
+    return re.sub(r"(?<=-)[0-9a-f]{8}(?=\.json)", "…", key)
+
+
 def founding(store: MemoryStore) -> list[VersionEntry]:
     """Return what founding wrote, without the first lock proof and its canaries."""
     return [v for v in store.list_versions("") if not v.key.startswith("proofs/")]
@@ -70,16 +78,17 @@ def test_a_founding_leaves_keys_an_anchor_and_its_first_documents(
     assert sorted(path.name for path in place.folder.iterdir()) == [
         "archive.json",
         "identity.key",
+        "index",
         "reveal-root.key",
         "root.key",
         "signer.key",
         "token.key",
     ]
     assert {(p.stat().st_mode & 0o777) for p in place.folder.glob("*.key")} == {0o600}
-    assert [version.key for version in founding(store)] == [
+    assert [without_digits(version.key) for version in founding(store)] == [
         "archive.json",
-        "cohorts/orders-2029-03.json",
-        "cohorts/orders-2029-04.json",
+        "cohorts/orders-2029-03-….json",
+        "cohorts/orders-2029-04-….json",
         "signers/0001.json",
     ]
     assert archive.document.roots.keys() == {"base", "reveal"}
@@ -102,12 +111,12 @@ def test_a_second_founding_changes_nothing_and_says_so(
     place: Place, store: MemoryStore, clock: FrozenClock, later: timedelta
 ) -> None:
     place.found(store, clock)
-    before = {path.name: path.read_bytes() for path in place.folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in place.folder.rglob("*.*")}
     versions = list(store.list_versions(""))
     clock.advance(later)
     with pytest.raises(AlreadyInitialisedError, match="shop-1"):
         place.found(store, clock)
-    assert {path.name: path.read_bytes() for path in place.folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in place.folder.rglob("*.*")} == before
     assert list(store.list_versions("")) == versions
 
 
@@ -274,7 +283,9 @@ def test_a_host_without_keys_may_look_and_not_seal(
         signer=None,
         token_key=None,
     )
-    assert archive.read_cohort("orders-2029-03").keys.keys() == {"base", "index", "reveal"}
+    march = min(v.key for v in store.list_versions("cohorts/"))
+    cohort = march.removeprefix("cohorts/").removesuffix(".json")
+    assert archive.read_cohort(cohort).keys.keys() == {"base", "index", "reveal"}
     with pytest.raises(KeyUnavailableError):
         archive.cohort("orders-2030-01")
 
@@ -294,29 +305,59 @@ def test_a_night_needs_no_private_half_of_any_root(tmp_path: Path) -> None:
 # --- cohorts -------------------------------------------------------------------------------------
 
 
+def cohorts(desk: Desk) -> list[str]:
+    return [version.key for version in desk.store.list_versions("cohorts/")]
+
+
+def drop(desk: Desk, key: str) -> bytes:
+    """Take a document out of the store, as nobody can while its lock holds."""
+    assert isinstance(desk.store, MemoryStore)
+    content = desk.store.get(key)
+    (version,) = desk.store.list_versions(key)
+    desk.store.drop(key, version.version_id)
+    return content
+
+
 def test_a_cohorts_keys_that_are_not_locked_get_nothing_sealed_to_them(tmp_path: Path) -> None:
     desk = founded(tmp_path, [cards.order(1, at(4))])
     assert isinstance(desk.store, MemoryStore)
-    key = "cohorts/orders-2029-03.json"
-    (version,) = desk.store.list_versions(key)
-    content = desk.store.get(key)
+    key = next(key for key in cohorts(desk) if "2029-03" in key)
     # What a server leaves that took the bytes and not the lock, in a night that said so.
-    desk.store.drop(key, version.version_id)
-    desk.store.overwrite(key, content)
-    assert desk.night().exit is Exit.ALARM
-    (version,) = desk.store.list_versions(key)
-    desk.store.drop(key, version.version_id)
-    desk.store.overwrite(key, content, retain_until=at(20))
-    assert desk.night().exit is Exit.ALARM
-    assert not desk.audit().manifests
+    desk.store.overwrite(key, drop(desk, key))
+    night = desk.night()
+    assert [failure.code for failure in night.failures] == ["tampered"]
+    assert (night.exit, night.days[-1].counts["orders"]) == (Exit.ALARM, 1)
+    [used] = {f"cohorts/{one.cohort}.json" for day in night.days for one in day.objects}
+    assert used != key
 
 
-def test_a_cohort_of_another_month_or_archive_is_refused(tmp_path: Path) -> None:
+def test_a_cohort_of_another_month_is_not_sealed_to(tmp_path: Path) -> None:
     desk = founded(tmp_path, [cards.order(1, at(4))])
     assert isinstance(desk.store, MemoryStore)
-    march, april = "cohorts/orders-2029-03.json", "cohorts/orders-2029-04.json"
-    other = desk.store.get(april)
-    (version,) = desk.store.list_versions(march)
-    desk.store.drop(march, version.version_id)
-    desk.store.overwrite(march, other, retain_until=at(1, month=4).replace(year=2030))
-    assert desk.night().exit is Exit.ALARM
+    march, april = sorted(cohorts(desk))
+    drop(desk, march)
+    until = at(1, month=4).replace(year=2030)
+    desk.store.overwrite(march, desk.store.get(april), retain_until=until)
+    night = desk.night()
+    assert night.exit is Exit.ALARM
+    assert all(one.cohort not in march for day in night.days for one in day.objects)
+    desk.audit()
+
+
+def test_a_document_that_a_thief_put_into_the_store_gets_nothing_sealed_to_it(
+    tmp_path: Path,
+) -> None:
+    desk = founded(tmp_path, [cards.order(1, at(4))])
+    archive = desk.open()
+    # Signed with the stolen signing key, sealed to roots of his own, for a month to come.
+    own: dict[Literal["base", "reveal"], bytes] = {
+        "base": KeyPair.generate().public_key,
+        "reveal": KeyPair.generate().public_key,
+    }
+    planted = new_cohort(archive.id, "orders-2029-04-00000000", own, desk.clock.now())
+    key = layout.cohort_key(planted.cohort)
+    archive.put_document(key, planted, "cohort", retain_until=at(1).replace(year=2031))
+    (tmp_path / "index" / "cohorts.json").unlink()  # even a host that has forgotten its own
+    assert desk.night().exit is Exit.DONE
+    used = {one["cohort"] for manifest in desk.audit().manifests for one in manifest["objects"]}
+    assert planted.cohort not in used

@@ -36,7 +36,7 @@ ROOTS: dict[Literal["base", "reveal"], KeyPair] = {
 }
 
 
-def make(cohort: str = "orders-2029-11", archive: str = ARCHIVE) -> Cohort:
+def make(cohort: str = "orders-2029-11-0a1b2c3d", archive: str = ARCHIVE) -> Cohort:
     return new_cohort(archive, cohort, {name: pair.public_key for name, pair in ROOTS.items()}, NOW)
 
 
@@ -54,7 +54,7 @@ def stored(key: str, **keks: str) -> SealedObject:
             "sha256": "0" * 64,
             "retain_until": NOW,
             "rows": 1,
-            "cohort": "orders-2029-11",
+            "cohort": "orders-2029-11-0a1b2c3d",
             "keys": keks,
             "footer": Footer(length=1, sha256="0" * 64),
         }
@@ -150,7 +150,7 @@ def test_all_keys_of_all_cohorts_differ() -> None:
 def test_keys_do_not_open_in_another_cohort_s_place() -> None:
     cohort = make()
     for change in (
-        {"cohort": "orders-2029-12"},
+        {"cohort": "orders-2029-12-0a1b2c3d"},
         {"archive": "f" * 32},
         {"keys": {**cohort.keys, "base": cohort.keys["index"]}},
     ):

@@ -1,5 +1,6 @@
 """Nights: which days are sealed when, in what order, and what stops them."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -453,6 +454,7 @@ def test_a_local_disk_that_cannot_be_written_is_said_so_and_loses_nothing(
 ) -> None:
     desk = founded(tmp_path, [cards.order(n, at(n)) for n in (3, 4)])
     blocked = tmp_path / folder
+    shutil.rmtree(tmp_path / "index")
     blocked.parent.mkdir(exist_ok=True)
     blocked.write_text("a file where the folder should be")
     report = desk.night()

@@ -175,10 +175,10 @@ def assert_locked_by_the_calendar(vault: BucketVault, opened: Opened) -> None:
         for one in manifest["objects"]:
             if one["of"]:
                 due[one["key"]] = due[one["of"]]
-            assert one["cohort"].endswith(f"{due[one['key']]:%Y-%m}")
+            assert one["cohort"][-16:-9] == f"{due[one['key']]:%Y-%m}"
     for version in vault.versions():
         if version.key.startswith("cohorts/"):
-            year, month = map(int, version.key.removesuffix(".json")[-7:].split("-"))
+            year, month = map(int, version.key.removesuffix(".json")[-16:-9].split("-"))
             due[version.key] = date(year + month // 12, month % 12 + 1, 1)
         elif version.key not in due:
             due[version.key] = evidence(payload(vault.fetch(version.key, None)))
