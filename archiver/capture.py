@@ -277,7 +277,9 @@ class Capture:
         own_days = self._local_days(rows.orders["completed_at"])
         inside = own_days >= day_number(self.span.days[0])
         on_time = inside & ~revised
-        days = np.where(on_time, own_days, self._last_number)
+        # Late ones come under the last day; what expired before the first, under the first.
+        late = np.where(expired, day_number(self.span.days[0]), self._last_number)
+        days = np.where(on_time, own_days, late)
         self._count(days, unchanged=same, expired=expired, orders=fresh, revisions=revised)
         self.source_paid = added([self.source_paid, paid_by_channel(rows.orders, days)])
         sealed = fresh | revised

@@ -92,6 +92,16 @@ def _retain_until_day(end: date, rule: Rule, zone: ZoneInfo) -> datetime:
     return datetime(free.year, free.month, free.day, tzinfo=zone).astimezone(UTC)
 
 
+def first_kept_day(last: date, rule: Rule) -> date:
+    """Return the first day of which orders may still have to be kept once `last` is over.
+
+    What ended before, by any zone's calendar, is free as soon as `last` is over in that zone.
+    """
+    year = last.year - rule.years
+    same_day = min(last.day, calendar.monthrange(year, last.month)[1])
+    return date(year, last.month, same_day) - rule.margin - timedelta(days=1)
+
+
 def cohort_of(retain: datetime, record_class: str, zone: ZoneInfo = LEGAL_ZONE) -> str:
     """Return the cohort of what may be destroyed from `retain` on: `<class>-<YYYY-MM>`.
 

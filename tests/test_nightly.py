@@ -27,6 +27,7 @@ from archiver.stores.directory import DirectoryStore
 from archiver.stores.memory import MemoryStore
 from tests import cards
 from tests.archives import RULES, RowsSource
+from tests.auditor import lawful_date
 from tests.clock import FrozenClock
 from tests.desk import at, day_of, failure, founded, march, sealed_days, totals
 from tests.faults import Count
@@ -115,6 +116,47 @@ def test_a_shop_without_any_order_gets_its_last_closed_day_sealed(tmp_path: Path
     desk = founded(tmp_path)
     assert sealed_days(desk.night()) == [march(4)]
     assert sealed_days(desk.night()) == []
+
+
+@pytest.mark.parametrize("page_rows", [1, 1000])
+def test_one_stray_date_costs_no_manifest_for_each_day_since(
+    tmp_path: Path, page_rows: int
+) -> None:
+    stray = [cards.order(n, datetime(1991, 2, n, tzinfo=UTC)) for n in (8, 9)]
+    rows = [*stray, cards.order(2, at(2)), cards.order(4, at(4))]
+    desk = founded(tmp_path, rows, page_rows=page_rows)
+
+    report = desk.night()
+
+    assert sealed_days(report) == [march(2), march(3), march(4)]
+    assert [day.counts["expired"] for day in report.days] == [2, 0, 0]
+    assert totals(report) == {"read": 4, "expired": 2, "orders": 2}
+    assert sum(line.source_orders for day in report.days for line in day.sums) == 4
+    assert totals(desk.night_of(5)) == {"read": 2, "unchanged": 2}
+
+
+def test_a_shop_of_nothing_but_old_orders_gets_its_last_closed_day_sealed(tmp_path: Path) -> None:
+    desk = founded(tmp_path, [cards.order(8, datetime(1991, 2, 8, tzinfo=UTC))])
+    report = desk.night()
+    assert sealed_days(report) == [march(4)]
+    assert totals(report) == {"read": 1, "expired": 1}
+
+
+def test_a_first_night_seals_whatever_must_still_be_kept(tmp_path: Path) -> None:
+    ends = [
+        at(day, hour, month=1) - timedelta(days=1095) for day in range(45, 60) for hour in (0, 12)
+    ]
+    rows = [cards.order(n, end) for n, end in enumerate(ends, 1)]
+    desk = founded(tmp_path, rows)
+    report = desk.night()
+    kept = [end for end in ends if lawful_date(end) > desk.clock.now()]
+    assert 0 < len(kept) < len(ends)
+    assert totals(report) == {
+        "read": len(ends),
+        "orders": len(kept),
+        "expired": len(ends) - len(kept),
+    }
+    assert len(desk.audit().orders) == len(kept)
 
 
 # --- since ---------------------------------------------------------------------------------------

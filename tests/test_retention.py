@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.errors import ConfigurationError
-from archiver.retention import Rule, cohort_end, cohort_of, require_lawful, retain_until
+from archiver.retention import (
+    Rule,
+    cohort_end,
+    cohort_of,
+    first_kept_day,
+    require_lawful,
+    retain_until,
+)
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NO_MARGIN = Rule(years=3, margin=timedelta(0))
@@ -43,6 +50,22 @@ def test_every_day_of_four_years_ends_on_its_corresponding_day() -> None:
         free = datetime.combine(free_day(end, 3), time(0), SHANGHAI)
         assert retain_until(at_noon, NO_MARGIN) == free, end
         assert retain_until(at_noon, RULE) == free + 10 * DAY, end
+
+
+@given(
+    st.dates(date(2020, 1, 1), date(2060, 1, 1)),
+    st.integers(3, 30),
+    st.integers(0, 366),
+    st.sampled_from(["Asia/Shanghai", "America/St_Johns", "Pacific/Kiritimati", "UTC"]),
+)
+def test_what_ended_before_the_first_kept_day_is_free_and_little_else_is(
+    last: date, years: int, margin: int, zone: str
+) -> None:
+    rule, local = Rule(years=years, margin=timedelta(days=margin)), ZoneInfo(zone)
+    over = datetime.combine(last + DAY, time(0), local)
+    first = datetime.combine(first_kept_day(last, rule), time(0), local)
+    assert retain_until(first - timedelta(microseconds=1), rule) <= over
+    assert retain_until(first + 5 * DAY, rule) > over
 
 
 def test_the_period_has_1096_days_or_1095_as_the_calendar_has_it() -> None:
