@@ -1,8 +1,8 @@
 """Files as a source: CSV, TSV, JSON lines and Parquet, asked like a database's table `files`.
 
-Each opening reads all files into a private SQLite database that has no name in any folder and goes
-with the process: it may be on disk, so memory stays small however large they are. Every value is
-kept as the bytes of its text. The column `file` names a row's file and `file_row` its place there
+Each opening reads all files into a SQLite database in memory, which goes with the process: card
+secrets must not reach a temporary file in plain. Large exports are better given in several
+folders or by day, for memory grows with them. Every value is kept as the bytes of its text. The column `file` names a row's file and `file_row` its place there
 (`name:000000000017`): unique, in order, and the same when more files come.
 
 Refuses, by file and line, whatever it cannot read whole: nothing is left out.
@@ -47,7 +47,7 @@ class Files(SqliteFile):
         """
         csv.field_size_limit(_FIELD_BYTES)
         before = _found(place)
-        self._connection = sqlite3.connect("")
+        self._connection = sqlite3.connect(":memory:")
         self._connection.text_factory = bytes
         self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         table = _Table(self._connection)
