@@ -2,8 +2,9 @@
 
 Each opening reads all files into a SQLite database in memory, which goes with the process: card
 secrets must not reach a temporary file in plain. Large exports are better given in several
-folders or by day, for memory grows with them. Every value is kept as the bytes of its text. The column `file` names a row's file and `file_row` its place there
-(`name:000000000017`): unique, in order, and the same when more files come.
+folders or by day, for memory grows with them. Every value is kept as the bytes of its text. The
+column `file` names a row's file and `file_row` its place there (`name:000000000017`): unique, in
+order, and the same when more files come.
 
 Refuses, by file and line, whatever it cannot read whole: nothing is left out.
 """
