@@ -6,6 +6,7 @@ contents. It can be lost: whatever is missing is fetched from the store again, b
 alone, with its token key.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -61,15 +62,22 @@ class KnownOrders:
 
     @classmethod
     def open(cls, archive: Archive, folder: Path) -> "KnownOrders":
-        """Open the local copy; a damaged one is begun anew."""
+        """Open the local copy; a damaged or altered one is begun anew, and logged."""
         known = cls(archive, folder)
+        if not (folder / _POINTER).exists():
+            return known
         try:
             pointer = json.loads((folder / _POINTER).read_bytes())
-            if pointer["archive"] == archive.id:
-                known._files = [_File.open(folder / name) for name in pointer["files"]]
-                known.through = int(pointer["through"])
-        except (OSError, ValueError, KeyError, TypeError):  # ArrowInvalid is a ValueError
+            if pointer["archive"] != archive.id:
+                raise _UnusableError("of another archive")
+            files = pointer["files"].items()
+            known._files = [_File.open(folder / name, noted) for name, noted in files]
+            known.through = int(pointer["through"])
+        # ArrowInvalid is a ValueError; damaged JSON has any shape.
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             known._files, known.through = [], 0
+            reason = str(error) if isinstance(error, _UnusableError) else type(error).__name__
+            log.warning("known begun anew", extra={"reason": reason})
         return known
 
     def catch_up(self, catalog: Catalog) -> None:
@@ -160,7 +168,7 @@ class KnownOrders:
             self._files.append(_File.write(self.folder / name, _sorted(table)))
 
     def _publish(self) -> None:
-        names = [file.path.name for file in self._files]
+        names = {file.path.name: file.noted for file in self._files}  # oldest first
         pointer = {"archive": self.archive.id, "through": self.through, "files": names}
         write_whole(self.folder / _POINTER, json.dumps(pointer).encode())
         with disk_errors(self.folder):
@@ -180,11 +188,17 @@ def known_kek(token_key: bytes, object_key: str) -> bytes:
     return derive_key(token_key, f"known/{object_key}")
 
 
+class _UnusableError(ValueError):
+    """A local copy that is not what this host wrote."""
+
+
 @dataclass(slots=True, eq=False)
 class _File:
     """One sorted file, mapped into memory."""
 
     path: Path
+    noted: Mapping[str, str | int]
+    """What the pointer says of it: SHA-256, and what tells whether to compute that again."""
     table: pa.Table
     heads: NDArray[np.uint64]
     """First 64 bits of each token, ascending."""
@@ -195,17 +209,30 @@ class _File:
         return len(self.heads)
 
     @classmethod
-    def open(cls, path: Path) -> "_File":
+    def open(cls, path: Path, noted: Mapping[str, str | int]) -> "_File":
+        """Map a file that the pointer names.
+
+        A file is 150 MB, so it is only read through where its inode, time or size say that
+        somebody else has put it there.
+
+        Raises:
+            _UnusableError: It is not the one that was written.
+        """
+        now = _place(path)
+        if now != {name: noted[name] for name in now} and _sha256(path) != noted["sha256"]:
+            raise _UnusableError(f"{path.name} was altered")
         table = _read(path)
-        return cls(path, table, table["head"].combine_chunks().to_numpy(), _columns(table))
+        heads = table["head"].combine_chunks().to_numpy()
+        return cls(path, {"sha256": noted["sha256"], **now}, table, heads, _columns(table))
 
     @classmethod
     def write(cls, path: Path, table: pa.Table) -> "_File":
+        """Write a file, durable when this returns."""
         _write(path, table)
         with disk_errors(path.parent):
             # Its content is not checked when it is read: no pointer may name half of it.
             make_durable(path)
-            return cls.open(path)
+            return cls.open(path, {"sha256": _sha256(path), **_place(path)})
 
     def match(self, tokens: Bytes2D, match: Match) -> None:
         """Fill in what this file knows of tokens that no newer file has answered."""
@@ -233,6 +260,16 @@ def _write(path: Path, table: pa.Table) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table, max_chunksize=max(len(table), 1))
+
+
+def _place(path: Path) -> dict[str, str | int]:
+    found = path.stat()
+    return {"inode": found.st_ino, "mtime_ns": found.st_mtime_ns, "size": found.st_size}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> pa.Table:

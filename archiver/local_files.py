@@ -1,11 +1,13 @@
-"""Files on this host that may be lost: written whole or not at all, and told when they cannot be.
+"""Files on this host: written whole and durably or not at all, and told when they cannot be.
 
-Local copies are not what matters: they are checked when they are read, or begun anew.
+Responsible for the one order of steps after which a file outlives a power cut: its content is
+made durable, then its name, then the folder's entry (POSIX: rename replaces atomically, fsync
+of the folder keeps the entry).
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from archiver.errors import LocalDiskError
@@ -26,26 +28,51 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write or replace a file; when the process dies it is the old one or the new one.
+    """Write or replace a file, durable when this returns.
+
+    When the process dies or the power fails it is the old one or the new one.
 
     Raises:
-        LocalDiskError: The disk refused. The old file stands.
+        LocalDiskError: The disk refused. The old file stands, unless only the folder could not
+            be made durable.
     """
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             with draft.open("wb") as file:
                 file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             draft.replace(path)
         except OSError:
             draft.unlink(missing_ok=True)  # half of it would take the space that is missing
             raise
+        sync_folder(path.parent)
 
 
 def make_durable(path: Path) -> None:
     """Wait until a file's content would outlive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    _sync(path, os.O_RDONLY)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each durably entered in its parent."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir()
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a folder's entries durable."""
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

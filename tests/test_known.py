@@ -1,6 +1,8 @@
 """Known orders on this host: what was adopted last answers, however files were merged."""
 
 import json
+import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -136,3 +138,82 @@ def test_a_disk_that_refuses_leaves_the_old_file(tmp_path: Path) -> None:
     write_whole(path, b"new")
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+# --- files that are not those that were written ---------------------------------------------------
+
+
+def adopted(archive: Archive, folder: Path) -> Path:
+    known = KnownOrders.open(archive, folder)
+    known.adopt(1, [table({bytes([n]) * 16: n for n in range(100)}, 1)])
+    (file,) = folder.glob("*.arrow")
+    return file
+
+
+def test_a_file_that_was_altered_begins_the_copy_anew_and_is_logged(
+    archive: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = adopted(archive, tmp_path)
+    content = bytearray(file.read_bytes())
+    content[content.index(bytes([77]) * 16)] ^= 1  # a token; the file itself stays sound
+    file.write_bytes(content)
+
+    known = KnownOrders.open(archive, tmp_path)
+
+    assert known.through == 0
+    assert not known.match(as_rows([bytes([76]) * 16])).found.any()
+    (record,) = caplog.records
+    assert (record.levelname, record.message) == ("WARNING", "known begun anew")
+    assert vars(record)["reason"] == f"{file.name} was altered"
+
+
+def test_a_pointer_of_another_archive_or_none_begins_anew(
+    archive: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert KnownOrders.open(archive, tmp_path).through == 0
+    assert not caplog.records  # the first night has none
+    adopted(archive, tmp_path)
+    pointer = tmp_path / "current.json"
+    pointer.write_text(pointer.read_text().replace(archive.id, "f" * 32))
+
+    assert KnownOrders.open(archive, tmp_path).through == 0
+    assert [vars(record)["reason"] for record in caplog.records] == ["of another archive"]
+
+
+def test_a_copy_restored_from_a_back_up_is_read_through_and_used(
+    archive: Archive, tmp_path: Path
+) -> None:
+    file = adopted(archive, tmp_path)
+    restored = tmp_path / "restored"
+    shutil.copy(file, restored)  # another inode, another time
+    restored.replace(file)
+
+    known = KnownOrders.open(archive, tmp_path)
+
+    assert known.through == 1
+    known.adopt(2, [table({bytes(16): 5}, 2)])
+    assert KnownOrders.open(archive, tmp_path).through == 2
+
+
+def test_a_file_is_durable_before_its_name_and_its_folder_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new" / "file"
+    steps: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        steps.append(f"fsync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+
+    def replaced(draft: Path, target: Path) -> Path:
+        steps.append(f"rename {draft.read_text()}")
+        return replace(draft, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+
+    write_whole(path, b"whole")
+
+    draft = f"file.{os.getpid()}"
+    assert steps == [f"fsync {tmp_path.name}", f"fsync {draft}", "rename whole", "fsync new"]

@@ -24,6 +24,7 @@ from archiver.errors import (
     Said,
 )
 from archiver.keyring import KEYS, SEED_SIZE
+from archiver.local_files import sync_folder
 from archiver.roots.specs import ROOT_KEYS, RootName
 
 SecretKind = Literal["root", "identity", "signer", "token"]
@@ -85,7 +86,7 @@ def create_secret_file(
             file.write(content + "\n")
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise _creation_error(path, error) from None
@@ -222,11 +223,3 @@ def _creation_error(path: Path, error: OSError) -> ConfigurationError | LocalDis
             )
         )
     return LocalDiskError(detail=reason)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

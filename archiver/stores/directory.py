@@ -30,8 +30,9 @@ from archiver.errors import (
     Said,
     StoreAccessError,
 )
+from archiver.local_files import make_folder, sync_folder
 from archiver.ports import Clock, LockMode, StoredObject, StoreSettings, VersionEntry
-from archiver.stores.durable_files import draft, exclusive, make_folder, sha256_of, sync_folder
+from archiver.stores.durable_files import draft, exclusive, sha256_of
 from archiver.stores.preconditions import (
     iso,
     require_future,

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from archiver.local_files import make_folder
 from archiver.stores.preconditions import CHUNK_BYTES
 
 _READ_ONLY = 0o444
@@ -41,25 +42,6 @@ def draft(folder: Path, body: BinaryIO) -> Iterator[tuple[Path, str]]:
     finally:
         with suppress(FileNotFoundError):
             path.unlink()
-        os.close(descriptor)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each durably entered in its parent."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    with suppress(FileExistsError):
-        folder.mkdir()
-    sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a folder's entries durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
         os.close(descriptor)
 
 
