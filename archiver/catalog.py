@@ -8,7 +8,7 @@ this host has seen before.
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -22,6 +22,7 @@ from archiver.errors import (
     AnotherRunError,
     LockNotHonouredError,
     Said,
+    SourceGoneError,
     TamperedError,
 )
 from archiver.local_files import write_whole
@@ -76,6 +77,14 @@ class Catalog:
     def days(self, source: str) -> set[date]:
         """Return the days of a source that are sealed."""
         return {entry.document.day for entry in self.entries if entry.document.source == source}
+
+    def gone(self, configured: Collection[str]) -> list[SourceGoneError]:
+        """Return an alarm for every source with sealed rows that is not among the configured."""
+        last: dict[str, date] = {}
+        for manifest in (entry.document for entry in self.entries):
+            if manifest.source not in configured and (manifest.objects or manifest.source in last):
+                last[manifest.source] = max(manifest.day, last.get(manifest.source, date.min))
+        return [SourceGoneError(source=name, day=day) for name, day in sorted(last.items())]
 
     def since(self, number: int) -> Sequence[SignedDocument[Manifest]]:
         """Return the entries behind manifest `number`."""

@@ -110,6 +110,20 @@ class SourceAccessError(ArchiverError):
     next = "archiver source check --source {source}"
 
 
+class SourceGoneError(ArchiverError):
+    """Orders of this source are sealed, and the configuration names it no longer.
+
+    2, not 20: nothing lies and only the configuration can mend it. And where a shop was closed for
+    good this stays for years: it must not hide what else a night has to say.
+    """
+
+    exit = Exit.FIX_REQUEST
+    code = "source-gone"
+    en = "Source {source} is sealed up to {day}, and the configuration names it no longer"
+    zh = "数据源 {source} 已封存至 {day}，但配置中已无此数据源"
+    next = "archiver status"
+
+
 class NotInitialisedError(ArchiverError):
     """There is no archive at this place, or this host does not know it."""
 

@@ -26,6 +26,7 @@ from archiver.catalog import Catalog
 from archiver.errors import (
     AnotherRunError,
     ArchiverError,
+    ConfigurationError,
     Exit,
     ReadBackError,
     RequestError,
@@ -124,6 +125,7 @@ class Night:
         report.failures += self.catalog.unlocked
         if ageing := require_proof(self.archive, latest_proof(self.archive)):
             report.failures.append(ageing)
+        report.failures += self.catalog.gone({source.source.name for source in self.sources})
         for source in self.sources:
             try:
                 for day in self._seal_source(source, as_of or last):
@@ -152,12 +154,16 @@ class Night:
         The first and the last pass look back: the last one from the newest day, the first one
         from the oldest that is due, as the night would have done that did not run then. What
         came late meanwhile is found however long no night ran, also when a catch-up breaks off.
+
+        Raises:
+            ConfigurationError: `since` says that sealed days are not this archive's.
         """
         rules = self.archive.rules
         sealed = self.catalog.days(source.source.name)
         sizes: Mapping[date, int] = {}
         strays = False
         if sealed:
+            _require_sealed_since(source.source.name, rules.since, min(sealed))
             first = rules.since or min(sealed)
         else:
             reach = Window(start=datetime.min.replace(tzinfo=UTC), end=self._midnight(last, 1))
@@ -322,6 +328,18 @@ class _Sealed:
     @classmethod
     def of(cls, future: Future[sealing.Sealed], known: Path) -> "_Sealed":
         return cls(future.result(), known)
+
+
+def _require_sealed_since(source: str, since: date | None, first: date) -> None:
+    """Refuse a `since` that was moved later: days would go missing and nobody would be told."""
+    if since is not None and since > first:
+        raise ConfigurationError(
+            detail=Said(
+                f"[archive] since = {since}, but source {source} is sealed from {first} on; "
+                "it can be moved back only",
+                f"[archive] since = {since}，但数据源 {source} 自 {first} 起已封存；只能向前移动",
+            )
+        )
 
 
 def _days(first: date, last: date) -> list[date]:

@@ -2,7 +2,7 @@
 
 Pure over the manifests that were read, the rules and the clock: nothing is read from the
 store here, so a status says what the chain of manifests says. A day is due from the first
-sealed day of its source (or `[archive] since`) to the last closed one.
+sealed day of its source (or `[archive] since`, if that is earlier) to the last closed one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta
 
 from archiver.archive import Rules
 from archiver.catalog import Catalog
+from archiver.errors import SourceGoneError
 from schemas.documents import Manifest
 
 
@@ -47,6 +48,8 @@ class Status:
     sources: Sequence[SourceStatus]
     last_closed: date
     last_manifest: Manifest | None
+    gone: Sequence[SourceGoneError] = ()
+    """Alarms: sealed sources that the configuration no longer names."""
 
 
 def survey(
@@ -88,6 +91,7 @@ def survey(
         sources=found,
         last_closed=last,
         last_manifest=catalog.entries[-1].document if catalog.entries else None,
+        gone=catalog.gone(sources),
     )
 
 
@@ -117,6 +121,7 @@ def _with(day: SealedDay, manifest: Manifest) -> SealedDay:
 
 def _missing(sealed: Mapping[date, SealedDay], since: date | None, last: date) -> list[date]:
     # Before the first night nobody knows where the source begins; its last day is due anyway.
-    first = since or min(sealed, default=last)
+    # Of a `since` that was moved later, nothing that was begun becomes less due.
+    first = min([*sealed, *([since] if since else [])], default=last)
     due = (first + timedelta(days=n) for n in range((last - first).days + 1))
     return [day for day in due if day not in sealed]

@@ -17,6 +17,7 @@ from archiver.errors import (
     LocalDiskError,
     LockNotHonouredError,
     RetentionRefusedError,
+    SourceGoneError,
     SourceUnavailableError,
     StoreError,
     TamperedError,
@@ -190,6 +191,23 @@ def test_since_may_be_moved_back_and_the_days_before_are_sealed(tmp_path: Path) 
     desk.rules = replace(RULES, since=march(2))
     assert sealed_days(desk.night()) == [march(2), march(3)]
     assert [row["order_id"] for row in desk.audit().orders] == ["N4", "N2", "N3"]
+
+
+@pytest.mark.parametrize("since", [march(2), march(6), date(2099, 1, 1)])
+def test_since_cannot_be_moved_later_and_so_end_the_archiving(tmp_path: Path, since: date) -> None:
+    desk = founded(tmp_path, [cards.order(n, at(n)) for n in range(1, 8)])
+    desk.night()
+    desk.rules = replace(RULES, since=since)
+    desk.clock.instant = at(7, 3)
+
+    report = desk.night()
+
+    assert isinstance(failure(report), ConfigurationError)
+    assert f"since = {since}, but source main is sealed from 2026-03-01" in str(failure(report))
+    assert report.exit is Exit.FIX_REQUEST
+    assert report.days == []
+    desk.rules = replace(RULES, since=march(1))
+    assert sealed_days(desk.night()) == [march(5), march(6)]
 
 
 def test_a_night_before_the_first_sealed_day_does_nothing(tmp_path: Path) -> None:
@@ -371,6 +389,32 @@ def test_a_source_that_joins_later_begins_at_its_own_first_order(tmp_path: Path)
     desk.night()
     desk.sources.append(second([cards.order(3, at(3))]))
     assert sealed_days(desk.night()) == [march(3), march(4)]
+
+
+def test_a_sealed_source_that_is_no_longer_configured_is_an_alarm(tmp_path: Path) -> None:
+    desk = founded(tmp_path, [cards.order(n, at(n)) for n in (4, 5)])
+    desk.sources.append(second([cards.order(4, at(4))]))
+    desk.night()
+    one, other = desk.sources
+    desk.sources = [one]
+    desk.clock.instant = at(6, 3)
+
+    report = desk.night()
+
+    assert isinstance(failure(report), SourceGoneError)
+    assert "second is sealed up to 2026-03-04, and the configuration" in str(failure(report))
+    assert report.exit is Exit.FIX_REQUEST
+    assert sealed_days(report) == [march(5)]
+    desk.sources = [one, other]
+    assert desk.night().failures == []
+
+
+def test_a_source_of_which_nothing_was_sealed_may_go(tmp_path: Path) -> None:
+    desk = founded(tmp_path, [cards.order(4, at(4))])
+    desk.sources.append(second([]))
+    desk.night()
+    del desk.sources[1]
+    assert desk.night().failures == []
 
 
 def test_an_alarm_of_the_store_stops_the_night(tmp_path: Path) -> None:

@@ -28,9 +28,10 @@ SHOWN_DAYS = 5
     text=(
         "Show the days that are sealed and missing, and the kind of lock. Days that are "
         "missing end it with 10: run the night. Days that are not sealed by [alarms] sealed_by "
-        "end it with 20.\n\n"
+        "end it with 20. A sealed source that the configuration no longer names ends it with 2."
+        "\n\n"
         "显示已封存与缺失的日期（日历热图）以及锁的类型。有缺失日时退出码为 10；"
-        "超过 [alarms] sealed_by 仍未封存时为 20。"
+        "超过 [alarms] sealed_by 仍未封存时为 20；配置中已无某个已封存的数据源时为 2。"
     ),
     examples=(
         "archiver status",
@@ -62,6 +63,7 @@ def status(call: Call) -> Report:
     doubt = _doubt(archive, proof)
     alarms = [alarm_of(doubt, call.language, call.named_config)] if doubt else []
     alarms += _alarms(call, found)
+    alarms += [alarm_of(gone, call.language, call.named_config) for gone in found.gone]
 
     def show(console: "Console") -> None:
         from cli.views.calendar import show_status
@@ -84,7 +86,9 @@ def _exit(found: "Status", doubt: "ArchiverError | None") -> Exit:
         return Exit.ALARM
     if doubt:
         return doubt.exit
-    return Exit.TRY_LATER if any(one.missing for one in found.sources) else Exit.DONE
+    if any(one.missing for one in found.sources):
+        return Exit.TRY_LATER
+    return Exit.FIX_REQUEST if found.gone else Exit.DONE
 
 
 def _fields(found: "Status", lock: str, name: str, store: str) -> dict[str, Any]:

@@ -117,6 +117,32 @@ def test_status_counts_what_is_sealed(founded: Terminal) -> None:
     assert told["counts"]["rejects"] == 3
 
 
+def test_a_sealed_source_that_is_no_longer_configured_is_told(founded: Terminal) -> None:
+    founded.shop()
+    founded.archiver("nightly")
+    founded.configure(('name = "main"', 'name = "renamed"'))
+
+    ran = founded.json("status")
+
+    # The new name has no night yet, which comes first.
+    assert ran.exit == 10
+    assert ran.codes == ["missing-days", "source-gone"]
+    night = founded.json("nightly")
+    assert (night.exit, night.codes[0]) == (2, "source-gone")
+    assert founded.json("status").exit == 2
+    assert "main" in founded.archiver("status", "--lang", "zh").err
+
+
+def test_status_does_not_take_a_later_since_for_an_answer(founded: Terminal) -> None:
+    founded.shop(days=5)
+    before = last_closed_day() - timedelta(days=2)
+    founded.archiver("nightly", "--as-of", str(before))
+    founded.configure(("[store]", "since = 2099-01-01\n[store]"))
+    told = founded.json("status").document
+    assert [len(told["days_sealed"]["main"]), len(told["days_missing"]["main"])] == [3, 2]
+    assert founded.json("nightly").codes == ["configuration"]
+
+
 def test_status_names_missing_days(founded: Terminal) -> None:
     founded.shop(days=5)
     last = last_closed_day()
