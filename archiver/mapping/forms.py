@@ -20,20 +20,25 @@ from archiver.mapping.columns import mask
 from archiver.mapping.faults import Mask, Positions
 from archiver.mapping.parts import Form
 
-# Both RE2 (Arrow) and `re` read these. What cannot be anything else is found within other words
-# (GamePassword, userpwd1); the short ones must stand alone: an account may be called
-# bypass@example.com. Zero-width characters are literal, for the two have no common escape.
+# Both RE2 (Arrow) and `re` read these. Zero-width characters are literal: no escape suits both.
 _GAP: Final = "[\\s\u200b-\u200d\u2060\ufeff]*"
-_WORD: Final = (
-    rf"密{_GAP}[码碼保匙钥鑰]|[账帐賬]密|口{_GAP}令|暗{_GAP}号|安全码|验证码|校验码|动态码|"
-    r"p\s*a\s*s\s*s\s*w\s*o\s*r\s*d|pass\s*(?:wd|code|phrase)|pswd|pwd|"
-    r"(?:\b|_)(?:pass|psw|pw|mima)(?:\b|_|\d)"
+_CHINESE: Final = (
+    rf"密{_GAP}[码碼保匙钥鑰]|[账帐賬]密|口{_GAP}令|暗{_GAP}号|安全码|验证码|校验码|动态码"
 )
-PASSWORD_LABEL: Final = rf"(?i)(?:{_WORD})"
+# In Latin script the word must stand alone: an account may be called bypass@example.com.
+_WORD: Final = rf"{_CHINESE}|\b(?:pass\s*(?:word|wd|code|phrase)?|pwd|pswd|psw|mima)\b"
+PASSWORD_TEXT: Final = rf"(?i)(?:{_WORD})"
 _PASSWORD_INLINE: Final = rf"(?i)(?:{_WORD}).*$"
+# A label is no account: there it is found within other words, too (GamePassword, user_pw1).
+PASSWORD_LABEL: Final = (
+    rf"(?i)(?:{_CHINESE}|p\s*a\s*s\s*s\s*w\s*o\s*r\s*d|pass\s*(?:wd|code|phrase)|pswd|pwd|psw|"
+    r"(?:\b|_)(?:pass|pw|mima)(?:\b|_|\d))"
+)
 _LABELLED: Final = r"^(?P<label>[^:：=＝]{1,40}?)\s*[:：=＝]\s*(?P<value>.*)$"
 
-_PASSWORD_TEXT: Final = re.compile(PASSWORD_LABEL)
+_TEXT: Final = re.compile(PASSWORD_TEXT)
+_LABEL: Final = re.compile(PASSWORD_LABEL)
+_COLON: Final = re.compile(r"[:：=＝]")
 _LABEL_ALONE: Final = re.compile(r"[:：=\s]*")
 _ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 _BREAKS: Final = re.compile(r"[\r\n\v\f\x85\u2028\u2029]+")
@@ -64,7 +69,7 @@ def read(values: pa.Array) -> Lines:
     folded = pc.utf8_normalize(line, form="NFKC")
     secret = mask(pc.match_substring_regex(pc.utf8_normalize(label, form="NFKC"), PASSWORD_LABEL))
     alone = secret & mask(pc.equal(pc.binary_length(value), 0))
-    mentions = mask(pc.match_substring_regex(folded, PASSWORD_LABEL)) & ~secret
+    mentions = mask(pc.match_substring_regex(folded, PASSWORD_TEXT)) & ~secret
     follows = np.zeros(len(secret), np.bool_)
     # A label without a value: the value may stand on the next line. An unlabelled line that
     # says password is treated the same way.
@@ -99,7 +104,7 @@ def _lines(text: str) -> str:
         title = name
         if isinstance(value, dict) and "value" in value:
             # The name may speak of a password where the title does not.
-            speaks = _PASSWORD_TEXT.search(name)
+            speaks = _LABEL.search(name)
             title = name if speaks else str(value.get("cn") or name)
             value = value["value"]  # noqa: PLW2901  the field's own value
         said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -140,7 +145,7 @@ def clean_broken(raw: bytes) -> bytes:
         # JSON may write every letter as its number.
         readings += [_ESCAPED.sub(lambda found: chr(int(found[1], 16)), t) for t in readings]
         readings += [unicodedata.normalize("NFKC", text) for text in readings]
-        found = [match for text in readings if (match := _PASSWORD_TEXT.search(text))]
+        found = [match for text in readings if (match := _spoken(text))]
         if found:
             follows = any(_LABEL_ALONE.fullmatch(match.string, match.end()) for match in found)
         elif not follows or not line.strip():
@@ -148,6 +153,12 @@ def clean_broken(raw: bytes) -> bytes:
         else:
             follows = False
     return b"\n".join(kept)
+
+
+def _spoken(line: str) -> re.Match[str] | None:
+    """Return where a line speaks of a password, in its label or anywhere."""
+    colon = _COLON.search(line)
+    return (_LABEL.search(line, 0, colon.start()) if colon else None) or _TEXT.search(line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
