@@ -1,7 +1,8 @@
 """The founding of an archive: its keys, its identity, its first documents.
 
 Responsible for doing this exactly once and for being repeatable after a crash: key files come
-first, then this host's `archive.json`, then the store. What exists is never replaced.
+first, then this host's `archive.json`, then the store. What exists is never replaced; key files
+without an `archive.json` are used if all are of one founding.
 """
 
 import base64
@@ -31,16 +32,16 @@ from archiver.errors import (
     AlreadyInitialisedError,
     AlreadyStoredError,
     ConfigurationError,
+    KeyUnavailableError,
     LockNotHonouredError,
     Said,
 )
+from archiver.local_files import write_whole
 from archiver.ports import Clock, ObjectStore
 from archiver.roots import RootName, RootSpec
 from schemas import documents
 
 FIRST_SIGNER: Final = 1
-_ED25519_SIZE: Final = 32
-_TOKEN_KEY_SIZE: Final = 32
 _ABOUT_A_MONTH: Final = timedelta(days=31)
 
 
@@ -162,21 +163,20 @@ def initialise(
 def _found(
     identity: Identity, places: KeyPlaces, clock: Clock, environment: Mapping[str, str]
 ) -> None:
-    """Make all keys and this host's `archive.json`, which comes last: with it they count."""
-    _require_free(places)
-    archive = secrets.token_hex(16)
-    private = {
-        "identity": os.urandom(_ED25519_SIZE),
-        "signer": os.urandom(_ED25519_SIZE),
-        "token": os.urandom(_TOKEN_KEY_SIZE),
-    }
+    """Make all keys and this host's `archive.json`, which comes last: with it they count.
+
+    Key files that a founding left which was killed before that are kept and used.
+    """
+    archive = _begun(places) or secrets.token_hex(16)
     made = {
-        name: roots.create_root(spec, archive, name, environment=environment)
+        name: roots.kept_root(spec, archive, name)
+        if isinstance(spec, roots.FileRoot) and spec.path.exists()
+        else roots.create_root(spec, archive, name, environment=environment)
         for name, spec in places.roots.items()
     }
-    roots.create_secret_file(places.identity, "identity", archive, private["identity"])
-    roots.create_secret_file(places.signer, "signer", archive, private["signer"])
-    roots.create_secret_file(places.token, "token", archive, private["token"])
+    private = {
+        kind: _kept_or_made(path, kind, archive) for kind, path in _secret_paths(places).items()
+    }
     signing_key = Ed25519PrivateKey.from_private_bytes(private["identity"])
     sealed_token_key = keyring.seal(
         keyring.public_half(made["base"]), private["token"], keyring.binding("token-key", archive)
@@ -195,26 +195,52 @@ def _found(
         token_key=base64.b64encode(sealed_token_key).decode(),
     )
     content = dsse.sign(document.model_dump_json().encode(), "archive", "identity", signing_key)
-    draft = places.anchor.with_suffix(".draft")
-    draft.write_bytes(content)
-    draft.replace(places.anchor)
+    # Durable before the store hears of it: without it nobody could finish what stands there.
+    write_whole(places.anchor, content)
 
 
-def _require_free(places: KeyPlaces) -> None:
-    """Refuse before the first key is made, so that none is left behind by a refusal."""
-    files = [places.identity, places.signer, places.token]
-    files += [spec.path for spec in places.roots.values() if isinstance(spec, roots.FileRoot)]
-    taken = [path.name for path in files if path.exists()]
-    if taken:
-        anchor = places.anchor.name
+def _begun(places: KeyPlaces) -> str | None:
+    """Return the archive id that all key files here carry, None if there are none.
+
+    Refuses before the first key is made, so that none is left behind by a refusal.
+    """
+    wanted: dict[Path, tuple[roots.SecretKind, RootName | None]] = {
+        spec.path: ("root", name)
+        for name, spec in places.roots.items()
+        if isinstance(spec, roots.FileRoot)
+    }
+    wanted |= {path: (kind, None) for kind, path in _secret_paths(places).items()}
+    taken = [path for path in wanted if path.exists()]
+    if not taken:
+        return None
+    archive = roots.archive_in(taken[0])
+    try:
+        for path in taken:
+            kind, role = wanted[path]
+            roots.read_secret_file(path, kind, archive or "", role=role)
+    except KeyUnavailableError as error:
+        names, anchor = [path.name for path in taken], places.anchor.name
         raise AlreadyInitialisedError(
             detail=Said(
-                f"{', '.join(taken)} without {anchor}: keys of another archive, or "
-                "of a founding that was interrupted; if no archive uses them, move them away",
-                f"有 {'、'.join(taken)} 而没有 {anchor}：它们是另一个档案库的密钥，"
-                "或来自一次中断的初始化；若没有档案库使用，请移走",
+                f"{', '.join(names)} without {anchor}, and not all of one founding that was "
+                f"interrupted ({error}); if no archive uses them, move them away",
+                f"有 {'、'.join(names)} 而没有 {anchor}，且并非全部来自同一次中断的初始化"
+                f"（{error.text('zh')}）；若没有档案库使用，请移走",
             )
-        )
+        ) from None
+    return archive
+
+
+def _secret_paths(places: KeyPlaces) -> dict[Literal["identity", "signer", "token"], Path]:
+    return {"identity": places.identity, "signer": places.signer, "token": places.token}
+
+
+def _kept_or_made(path: Path, kind: Literal["identity", "signer", "token"], archive: str) -> bytes:
+    if path.exists():
+        return roots.read_secret_file(path, kind, archive)
+    secret = os.urandom(roots.SECRET_SIZES[kind])
+    roots.create_secret_file(path, kind, archive, secret)
+    return secret
 
 
 def _certify(
@@ -255,5 +281,5 @@ def _first_cohorts(archive: Archive) -> None:
 def _read(
     places: KeyPlaces, archive: str
 ) -> Callable[[Literal["identity", "signer", "token"]], bytes]:
-    paths = {"identity": places.identity, "signer": places.signer, "token": places.token}
+    paths = _secret_paths(places)
     return lambda kind: roots.read_secret_file(paths[kind], kind, archive)

@@ -1,6 +1,8 @@
 """Founding: once, whole, and repeatable."""
 
+import os
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -157,6 +159,77 @@ def test_a_key_file_that_exists_is_never_replaced(
     assert taken.read_text() == "somebody's"
     assert list(place.folder.iterdir()) == [taken]
     assert not list(store.list_versions(""))
+
+
+KEY_FILES = ("root.key", "reveal-root.key", "identity.key", "signer.key", "token.key")
+"""In the order in which a founding makes them."""
+
+
+def killed(place: Place, clock: FrozenClock, after: int) -> dict[str, bytes]:
+    """Leave what a founding leaves that was killed after so many key files."""
+    place.found(MemoryStore(clock=clock), clock)
+    (place.folder / "archive.json").unlink()
+    for name in KEY_FILES[after:]:
+        (place.folder / name).unlink()
+    shutil.rmtree(place.folder / "index", ignore_errors=True)
+    return {path.name: path.read_bytes() for path in place.folder.iterdir()}
+
+
+@pytest.mark.parametrize("after", range(1, len(KEY_FILES) + 1))
+def test_a_founding_killed_among_its_keys_is_finished_with_them(
+    place: Place, store: MemoryStore, clock: FrozenClock, after: int
+) -> None:
+    left = killed(place, clock, after)
+
+    archive = place.found(store, clock)
+
+    assert {path.name for path in place.folder.glob("*.*")} == {*KEY_FILES, "archive.json"}
+    assert {name: (place.folder / name).read_bytes() for name in left} == left
+    assert archive.id.encode() in left["root.key"]
+    assert place.open(store, clock).keys is not None
+    audit(place, store)
+
+
+def test_keys_of_two_foundings_are_not_mixed(
+    tmp_path: Path, store: MemoryStore, clock: FrozenClock
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        killed(Place(tmp_path / name), clock, 3)
+    (tmp_path / "one" / "identity.key").replace(tmp_path / "two" / "identity.key")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()}
+    with pytest.raises(AlreadyInitialisedError, match=r"identity\.key without archive\.json"):
+        Place(tmp_path / "two").found(store, clock)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()} == before
+    assert not list(store.list_versions(""))
+
+
+@pytest.mark.parametrize("name", KEY_FILES[:3])
+@pytest.mark.parametrize("cut", [0, 100])
+def test_a_half_written_key_is_not_used(
+    place: Place, store: MemoryStore, clock: FrozenClock, name: str, cut: int
+) -> None:
+    left = killed(place, clock, 3)
+    (place.folder / name).write_bytes(left[name][:cut])
+    with pytest.raises(AlreadyInitialisedError, match="move them away"):
+        place.found(store, clock)
+    assert {path.name for path in place.folder.iterdir()} == set(left)
+
+
+def test_the_anchor_is_durable_before_the_store_hears_of_it(
+    place: Place, store: MemoryStore, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        fsync(descriptor)
+        assert not list(store.list_versions(""))
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name.partition(".json")[0])
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    initialise(IDENTITY, place.keys, store, clock, RULES, environment={})
+    assert synced[-2:] == ["archive", place.folder.name]
 
 
 def test_equal_roots_are_refused(place: Place, store: MemoryStore, clock: FrozenClock) -> None:

@@ -17,7 +17,13 @@ from archiver.keyring import SEED_SIZE, KeyPair
 from archiver.roots import aws_kms, passphrase
 from archiver.roots.aws_kms import KmsClients, kms_client
 from archiver.roots.passphrase import PassphraseCost
-from archiver.roots.secret_files import create_secret_file, read_secret_file
+from archiver.roots.secret_files import (
+    SECRET_SIZES,
+    SecretKind,
+    archive_in,
+    create_secret_file,
+    read_secret_file,
+)
 from archiver.roots.specs import (
     ROOT_KEYS,
     FileRoot,
@@ -30,6 +36,7 @@ from archiver.roots.specs import (
 from schemas.documents import Root, RootProtection
 
 __all__ = [
+    "SECRET_SIZES",
     "FileRoot",
     "KmsClients",
     "KmsRoot",
@@ -37,8 +44,11 @@ __all__ = [
     "PassphraseRoot",
     "RootName",
     "RootSpec",
+    "SecretKind",
+    "archive_in",
     "create_root",
     "create_secret_file",
+    "kept_root",
     "kms_client",
     "open_root",
     "parse_root_spec",
@@ -92,6 +102,16 @@ def create_root(
         case _:
             assert_never(spec)
     return Root(public_key=_public_key(pair), protection=protection)
+
+
+def kept_root(spec: FileRoot, archive: str, role: RootName) -> Root:
+    """Return what goes into `archive.json` of a root whose key file was made before.
+
+    Raises:
+        KeyUnavailableError: The file is damaged, or of another kind, archive or role.
+    """
+    pair = KeyPair(read_secret_file(spec.path, "root", archive, role=role))
+    return Root(public_key=_public_key(pair), protection=RootProtection(kind="file"))
 
 
 def open_root(

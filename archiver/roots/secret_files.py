@@ -12,6 +12,7 @@ secrets mounted by systemd or Kubernetes for a service account work.
 import errno
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Final, Literal
@@ -33,6 +34,7 @@ SECRET_SIZES: Final = {"root": SEED_SIZE, "identity": 32, "signer": 32, "token":
 """Bytes: an HPKE seed, two Ed25519 seeds (RFC 8032), the secret of HKDF."""
 
 _FIELD: Final = {"root": "seed", "identity": "secret", "signer": "secret", "token": "secret"}
+_ARCHIVE_ID: Final = re.compile("[0-9a-f]{32}")
 _FOR_OWNER: Final = 0o600
 _MAX_BYTES: Final = 4096
 _OUR_MISTAKE: Final = frozenset(
@@ -145,6 +147,19 @@ def read_secret_file(
             ),
         )
     return secret
+
+
+def archive_in(path: Path) -> str | None:
+    """Return the id of the archive that a key file says it belongs to, None if it says none.
+
+    Nothing else of the file has been checked then.
+    """
+    try:
+        fields = _fields(path.read_bytes()[:_MAX_BYTES])
+    except OSError:
+        return None
+    archive = fields.get("archive") if fields else None
+    return archive if isinstance(archive, str) and _ARCHIVE_ID.fullmatch(archive) else None
 
 
 def may_be_read_by_others(mode: int, owner: int, us: int) -> bool:
