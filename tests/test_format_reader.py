@@ -91,6 +91,17 @@ def vault(request: pytest.FixtureRequest, tmp_path: Path) -> Vault:
 # --- the text itself -----------------------------------------------------------------------------
 
 
+def test_a_manifest_under_another_number_is_refused(vault: Vault) -> None:
+    fetch = format_reader.fetch_from(vault.store)
+
+    def misled(key: str, version_id: str | None) -> bytes:
+        return fetch(key.replace("manifests/00000002", "manifests/00000001"), version_id)
+
+    roots: format_reader.Roots = {"base": vault.base}
+    with pytest.raises(AssertionError, match="another manifest"):
+        list(format_reader.read(misled, vault.anchor, 2, roots, "orders"))
+
+
 def test_the_reader_has_less_than_60_lines() -> None:
     assert len(format_reader.source().splitlines()) < 60
 
