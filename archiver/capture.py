@@ -32,7 +32,7 @@ from archiver.batch import (
 )
 from archiver.errors import MappingError, ReadBackError, Said
 from archiver.known import KnownOrders
-from archiver.mapping import MapContext, MappedPage, OrderMapping, apply
+from archiver.mapping import CLOCK_SLACK, MapContext, MappedPage, OrderMapping, apply
 from archiver.ports import Progress, RawPage, Source, Window
 from archiver.recognition import Recogniser, instants, known_rows, microseconds
 from archiver.repeats import SeenIds
@@ -87,6 +87,8 @@ class Span:
     """What ended or changed in it is read: the days themselves, and perhaps a look-back."""
     earliest: date
     """Orders that ended before are not this archive's."""
+    newest: bool = False
+    """It ends with the newest day: what claims to end in the future is read with it."""
     expected: int | None = None
     """About how many rows the days have, where somebody counted."""
 
@@ -178,7 +180,10 @@ class Capture:
             MappingError: So many ids are repeated that the column cannot be the order id; likewise.
             ReadBackError: A row that was read is not accounted for; likewise.
         """
-        for page in self.mapped.source.pages(self.span.window, self.span.window):
+        window = self.span.window
+        # Nobody else would ever see them: the mapping rejects what ends so late.
+        beyond = self._now + CLOCK_SLACK if self.span.newest else None
+        for page in self.mapped.source.pages(window, window, beyond=beyond):
             self.progress.advance(len(page.rows))
             mapped = self._map(page)
             self._taken += len(mapped.rejects)

@@ -200,6 +200,7 @@ class Night:
                 days=days,
                 window=Window(start=start, end=end),
                 earliest=rules.since or date.min,
+                newest=days is groups[-1],
                 expected=sum(sizes.get(day, 0) for day in days) if sizes else None,
             )
 

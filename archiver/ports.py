@@ -262,13 +262,19 @@ class Source(Protocol):
         """The source's name in the configuration."""
 
     def pages(
-        self, ended: Window, changed: Window | None = None, *, limit: int | None = None
+        self,
+        ended: Window,
+        changed: Window | None = None,
+        *,
+        beyond: datetime | None = None,
+        limit: int | None = None,
     ) -> Iterator[RawPage]:
         """Yield archivable rows in key order, in pages of bounded size.
 
         A superset: every row in a state that is archived (or unknown to the mapping) whose
         end time may lie in `ended` or whose change time may lie in `changed`, and every such
-        row whose times are NULL, zero or absurd; the caller filters exactly after mapping.
+        row whose times are NULL, zero or absurd, or whose end time lies at or after `beyond`,
+        in a future that no clock has seen; the caller filters exactly after mapping.
 
         Raises:
             SourceUnavailableError: It is down, slow or died half-way.

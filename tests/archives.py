@@ -90,13 +90,18 @@ class RowsSource:
     passes: int = 0
 
     def pages(
-        self, ended: Window, changed: Window | None = None, *, limit: int | None = None
+        self,
+        ended: Window,
+        changed: Window | None = None,
+        *,
+        beyond: datetime | None = None,
+        limit: int | None = None,
     ) -> Iterator[RawPage]:
         """Yield all rows, the widest superset that a source may give, or the fewest it may."""
         self.passes += 1
         rows = sorted(self.held, key=lambda row: int(row[self.mapping.key]))[:limit]
         if self.exact:
-            rows = [row for row in rows if self._asked_for(row, ended, changed)]
+            rows = [row for row in rows if self._asked_for(row, ended, changed, beyond)]
         for number, start in enumerate(range(0, len(rows), self.page_rows)):
             if number == self.dies_after:
                 raise SourceUnavailableError(source=self.name, detail="connection lost")
@@ -145,9 +150,11 @@ class RowsSource:
         is_open = str(row[self.mapping.status.column]) in self.mapping.status.open
         return is_open or not any(at and at >= ended.end for at in ends)
 
-    def _asked_for(self, row: Row, ended: Window, changed: Window | None) -> bool:
+    def _asked_for(
+        self, row: Row, ended: Window, changed: Window | None, beyond: datetime | None
+    ) -> bool:
         end = self._ended(row)
-        if end is None or ended.start <= end < ended.end:
+        if end is None or ended.start <= end < ended.end or (beyond and end >= beyond):
             return True
         if changed is None or self.mapping.changed_at is None:
             return False

@@ -25,7 +25,8 @@ from archiver.ports import RawPage
 from schemas.orders import INSTANT, ORDER_V1
 
 CLOCK_SLACK: Final = timedelta(days=1)
-"""How far an end time may lie ahead of us: a zone mistaken by hours is not a broken row."""
+"""How far an end time may lie ahead of us, or before the order's creation: a zone mistaken by
+hours is not a broken row."""
 
 
 def apply(
@@ -187,6 +188,12 @@ class _Mapper:
         self.faults.mark(mask(completed.is_null()) & needs, Reason.MISSING_END_TIME, column)
         limit = pa.scalar(self.context.observed_at + CLOCK_SLACK, INSTANT)
         self.faults.mark(mask(pc.greater(completed, limit)) & needs, Reason.FUTURE_TIME, column)
+        if "created" in times:
+            # It would count as long past its retention, and nobody would ever seal it.
+            day = CLOCK_SLACK // timedelta(microseconds=1)
+            earliest = pc.subtract(times["created"].cast(pa.int64()), day)
+            early = mask(pc.less(completed.cast(pa.int64()), earliest))
+            self.faults.mark(early & needs, Reason.BAD_TIME, column)
         return completed, basis
 
     def _fill_lists(self) -> None:

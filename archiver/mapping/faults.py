@@ -30,7 +30,8 @@ class Reason(StrEnum):
     UNKNOWN_STATUS = "unknown-status"
     """The mapping does not say what this state means, or it is NULL."""
     BAD_TIME = "bad-time"
-    """A time that cannot be parsed, or lies before 1990 or after 2199 (0000 and 9999 do)."""
+    """A time that cannot be parsed, or lies before 1990 or after 2199 (0000 and 9999 do); or an
+    end more than a day before the order was created."""
     MISSING_END_TIME = "missing-end-time"
     """Finished, and every time of the completion rule is NULL."""
     FUTURE_TIME = "future-time"

@@ -105,7 +105,12 @@ class DatabaseSource:
         return self._name
 
     def pages(
-        self, ended: Window, changed: Window | None = None, *, limit: int | None = None
+        self,
+        ended: Window,
+        changed: Window | None = None,
+        *,
+        beyond: datetime | None = None,
+        limit: int | None = None,
     ) -> Iterator[RawPage]:
         """Yield archivable rows in key order (`ports.Source.pages`).
 
@@ -113,6 +118,11 @@ class DatabaseSource:
         the iterator ends the reading process.
         """
         plan = self._plan(ended, changed, limit)
+        if beyond is not None:
+            future = Window(start=beyond, end=LATEST)
+            names = self.mapping.completion.names
+            spans = tuple(self._span(name, future, timedelta()) for name in names)
+            plan = replace(plan, future=spans)
         for tables in self._ask("pages", plan):
             yield RawPage(rows=tables.pop(""), children=tables)
 

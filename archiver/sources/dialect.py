@@ -89,7 +89,7 @@ class Dialect(ABC):
             status = self.column("q", plan.status_column)
             known = self.not_among(plan.status_column, plan.skipped_states, shape)
             parts.append(f"({status} IS NULL OR {known})")
-        times = [self._within(span) for span in plan.ended]
+        times = [self._within(span) for span in (*plan.ended, *plan.future)]
         if plan.changed:
             times.append(self._within(plan.changed))
         if plan.ended:

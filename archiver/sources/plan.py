@@ -76,6 +76,8 @@ class ReadPlan:
     limit: int | None
     newest: bool = False
     """Only the last `limit` rows by key."""
+    future: tuple[Span, ...] = ()
+    """Rows with an end time in one of these are read besides: it cannot be true yet."""
     created: Span | None = None
     """Rows that were created outside surely do not concern us."""
     not_after: tuple[Span, ...] = ()

@@ -86,6 +86,7 @@ def test_an_empty_page_gives_empty_tables() -> None:
         ({"delivered": "2200-01-02 00:00:00"}, ("bad-time", "delivered")),
         ({"delivered": None, "paid": "0", "updated": None}, ("missing-end-time", "updated")),
         ({"delivered": "2026-11-24 00:00:00"}, ("future-time", "updated")),
+        ({"created": "2026-11-02 20:06:01"}, ("bad-time", "updated")),  # a day after the end
         ({"amount": "-0.01"}, ("negative-money", "amount")),
         ({"amount": "12.345"}, ("money-too-wide", "amount")),
         ({"amount": "12345678901234567.00"}, ("money-too-wide", "amount")),
@@ -116,6 +117,7 @@ def test_a_bad_value_rejects_its_row_with_a_fixed_reason(
         {"amount": None},
         {"created": None},
         {"created": "2026-11-01"},
+        {"created": "2026-11-02 20:06:00"},  # a zone that is wrong by hours
         {"created": "2026-11-01T20:00:00.5"},
         {"created": "2026-11-01 20:00:00+08"},
         {"category": b"\xff"},  # a look-up's faults are not the order's

@@ -1,6 +1,7 @@
 """SQLite: dynamic types, read-only, and the demo's shop."""
 
 import sqlite3
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -55,6 +56,27 @@ def test_a_dujiaoka_shop_in_sqlite_reads_like_one_in_mariadb(folder: Path) -> No
     finished = [o for o in expected.values() if o.updated_at.startswith("2026-09-06")]
     assert here.days(day) == {day.start.date(): len(finished)}
     assert {o.id for o in finished} <= set(keys(here.pages(day)))
+
+
+def test_ends_in_the_future_are_read_with_the_newest_day_and_with_no_other(folder: Path) -> None:
+    with sqlite3.connect(folder / "shop.db") as connection:
+        filled = shop.fill(connection, orders=300)
+        finished = [o.id for o in filled.orders if o.status == shop.COMPLETED][:2]
+        for number, end in zip(
+            finished, ("2099-01-01 00:00:00", "2026-11-30 00:00:00"), strict=True
+        ):
+            connection.execute("UPDATE orders SET updated_at = ? WHERE id = ?", (end, number))
+    connection.close()
+    here = source(folder / "shop.db")
+    day = window("2026-09-06T00:00+08:00", "2026-09-07T00:00+08:00")
+    beyond = datetime.fromisoformat("2026-11-30T00:00:00+08:00")
+
+    read = set(keys(here.pages(day)))
+
+    assert not read & {*finished}
+    assert set(keys(here.pages(day, beyond=beyond))) == read | {*finished}
+    later = beyond + timedelta(seconds=1)
+    assert set(keys(here.pages(day, day, beyond=later))) == read | {finished[0]}
 
 
 @pytest.mark.parametrize("label", ["备注", "留言", "备 注", "客服备注"])
