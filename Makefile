@@ -64,6 +64,7 @@ install: $(INSTALLED) ## Install the locked Python packages into .venv
 # -------------------------------------------------------------------- what they need
 
 # Run twice, this costs nothing: the stamp is as new as the lock. flock: two makes at once wait.
+# --no-deps: the lock is whole, and pip's resolver would take a newer `coverage[toml]` than it names.
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or newer is needed and '$(PYTHON)' is not: install Debian's package 'python3', or name one with make PYTHON=..." >&2; exit 2; }
@@ -72,7 +73,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked Python packages into $(VENV)"
 	@exec 9>$(VENV)/lock; flock 9; \
-	$(BIN)/python -m pip install -qq --require-hashes -r requirements.lock; \
+	$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements.lock; \
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .; \
 	touch $@
 

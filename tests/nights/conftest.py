@@ -1,12 +1,10 @@
 """Shops and hosts for nights."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.nights.shop import BentShop, MariaShop, SqliteShop
+from tests.nights.shop import BentShop, MariaShop, SqliteShop, new_sqlite_shop
 from tests.nights.site import Site
 from tests.servers.mariadb import READER_PASSWORD, ShopDatabase
 from tests.servers.seaweedfs import S3Bucket
@@ -40,10 +38,7 @@ def mariadb_shop(shop_database: ShopDatabase) -> MariaShop:
 @pytest.fixture
 def sqlite_shop(tmp_path: Path) -> SqliteShop:
     """An empty shop in SQLite."""
-    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
-        create_tables(connection)
-        dujiaoka.fill_catalogue(connection)
-    return SqliteShop(tmp_path / "shop.db")
+    return new_sqlite_shop(tmp_path / "shop.db")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.nights.site import source
 from tests.servers.mariadb import ShopDatabase
 from tests.shops import dujiaoka
 from tests.shops.dujiaoka import Order
-from tests.shops.dujiaoka_tables import ORDER_COLUMNS
+from tests.shops.dujiaoka_tables import ORDER_COLUMNS, create_tables
 
 PASSWORD = 'password_env = "SHOP_DB_PASSWORD"\n'
 
@@ -142,6 +142,14 @@ class SqliteShop:
         self.run(f"CREATE TABLE orders (id INTEGER PRIMARY KEY, {columns})")
         self.run("INSERT INTO orders SELECT * FROM strict_orders")
         self.run("DROP TABLE strict_orders")
+
+
+def new_sqlite_shop(path: Path) -> SqliteShop:
+    """Create a shop without orders."""
+    with closing(sqlite3.connect(path)) as connection:
+        create_tables(connection)
+        dujiaoka.fill_catalogue(connection)
+    return SqliteShop(path)
 
 
 def good_orders(day: date, count: int, *, first_id: int = 1, seed: int = 5) -> list[Order]:

@@ -55,7 +55,8 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], SmallDisk]]:
             done = subprocess.run(mount, capture_output=True, text=True, check=False)
             if done.returncode:
                 pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-            stack.callback(subprocess.run, ["umount", str(folder)], check=True)
+            # Lazily: what a failed night has mapped into memory may still be there.
+            stack.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=True)
             return SmallDisk(folder)
 
         yield mounted

@@ -61,6 +61,7 @@ FORMS = (
     "account=a&password={}",
     '{{"账号":"a","密码":"{}"}}',
     "账号:a\n备注:我的密码是{}，请尽快",
+    "账号:vcpwdvmn93@163.com\n密码:{}",  # an account, though it holds such a word
 )
 
 
@@ -125,9 +126,9 @@ def manual(order: Order, form: str) -> Order:
 
 
 def plant(shop: MariaShop, site: Site) -> Sequence[Order]:
-    """Fill the shop: a fortnight's orders, every way to write a password, broken rows."""
+    """Fill the shop: nine days' orders, every way to write a password, broken rows."""
     with shop.database.connect() as connection:
-        fill = dujiaoka.fill(connection, orders=300, days=14, start=site.days_before(13))
+        fill = dujiaoka.fill(connection, orders=200, days=9, start=site.days_before(8))
     forms = good_orders(site.days_before(1), len(FORMS), first_id=1001)
     broken = good_orders(site.days_before(2), len(FORMS), first_id=2001)
     goods = good_orders(site.days_before(2), 8, first_id=3001)
@@ -142,7 +143,7 @@ def plant(shop: MariaShop, site: Site) -> Sequence[Order]:
     shop.run("UPDATE orders SET info = CONCAT(info, ?) WHERE id = 2022", b"\x00")
     shop.run("UPDATE orders SET type = 'x', actual_price = '-1.00' WHERE id = 2023")
     old = f"账号:a\n密码:{GAME_SECRET}\n大区:天空岛".encode("gb18030")
-    shop.run("UPDATE orders SET info = ? WHERE id > 2023 AND id < 2100", old)
+    shop.run("UPDATE orders SET info = ? WHERE id > 2023 AND id < 2028", old)
     shop.run("UPDATE orders SET actual_price = '-1.00' WHERE id BETWEEN 3001 AND 3004")
     return [*fill.orders, *forms, *goods]
 
@@ -192,8 +193,6 @@ def test_planted_secrets_are_nowhere_but_under_their_keys(
     # --- everything that a host does, the good days and the bad ones ---------------------------
     assert host.run("init", "-v") == 0
     assert host.run("source", "check", "-v") in (0, 3)
-    assert host.run("source", "check", "--json") in (0, 3)
-    assert host.run("nightly", "-v", SHOP_DB_PASSWORD=f"{READER_PASSWORD}-wrong") == 2
     assert host.run("nightly", "--json", SHOP_DB_PASSWORD=f"{READER_PASSWORD}-wrong") == 2
     assert host.run("nightly", "-v", AWS_SECRET_ACCESS_KEY=f"{SECRET_KEY}-wrong") == 2
     mariadb_shop.run("ALTER TABLE orders RENAME COLUMN trade_no TO txn_no")
@@ -285,10 +284,11 @@ def test_what_is_never_kept_is_not_there_either_when_everything_is_decrypted(
     assert_absent(NEVER_KEPT, places)
     # Card secrets are there, under the reveal key alone.
     sold = [d["secret"] for row in orders for d in row["deliveries"] if d["secret"]]
-    assert sum(CARD in secret for secret in sold) > 100
+    assert sum(CARD in secret for secret in sold) > 50
     assert_absent([CARD], {row["order_id"]: repr(row).encode() for row in custody})
     for row in orders:
         row_without = {**row, "deliveries": [{**d, "secret": None} for d in row["deliveries"]]}
         assert_absent([CARD], {row["order_id"]: repr(row_without).encode()})
     # And what may be kept of a form has been kept.
-    assert {row["deliveries"][0]["target"] for row in forms if row["deliveries"]} >= {"a"}
+    targets = {row["deliveries"][0]["target"] for row in forms if row["deliveries"]}
+    assert targets >= {"a", "vcpwdvmn93@163.com"}
