@@ -17,6 +17,7 @@ from archiver import spans
 from archiver.archive import Archive
 from archiver.capture import MappedSource, Span
 from archiver.catalog import Catalog
+from archiver.census import told
 from archiver.errors import AnotherRunError, ArchiverError, Exit, RequestError, Said
 from archiver.known import KnownOrders
 from archiver.lockproof import latest_proof, require_proof
@@ -57,6 +58,8 @@ class Night:
     progress: Progress
     _sealer: Sealer = field(init=False)
     _namer: Namer = field(init=False)
+    _alarms: list[ArchiverError] = field(default_factory=list)
+    """What must be told and has stopped nothing."""
 
     def __post_init__(self) -> None:
         """Set out the two steps of every pass."""
@@ -114,6 +117,7 @@ class Night:
                     # The store or the clock lies, or the chain has moved on: another source
                     # would meet the same.
                     break
+        report.failures += self._alarms
         report.failures += self.archive.alarms
         log.info("night finished", extra={"exit": int(report.exit), "days": len(report.days)})
         return report
@@ -133,6 +137,10 @@ class Night:
         self.progress.start(f"{source.source.name} {days}", span.expected)
         try:
             sealed = self._sealer.seal(source, span)
+            self._alarms += told(
+                source.source.name, span.days[-1], sealed.notes, self.archive.rules
+            )
+            self._alarms += sealed.failures
             for day in span.days:
                 entries = self.known.taken_back(part.known for part in sealed.of(day))
                 yield self._namer.name(source, sealed, day, entries)

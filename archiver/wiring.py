@@ -33,7 +33,7 @@ from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
 from archiver.local_files import disk_errors
 from archiver.lockproof import Trial, prove_lock
-from archiver.ports import Clock, LockProver, ObjectStore, Progress
+from archiver.ports import Clock, LockProver, ObjectStore, Progress, Purges
 from archiver.stores.directory import DirectoryStore
 from schemas import documents
 
@@ -100,6 +100,9 @@ class Installation:
             lookback=timedelta(days=section.lookback_days),
             max_bytes_per_night=section.max_bytes_per_night,
             since=section.since,
+            census=timedelta(days=section.census_days),
+            open_after=timedelta(days=section.open_days) if section.open_days else None,
+            max_revisions_per_night=section.max_revisions_per_night,
         )
 
     @cached_property
@@ -253,8 +256,15 @@ class Installation:
         from archiver.capture import MappedSource
 
         database = self.database(section)
+        after = section.purges_after_days
         return MappedSource(
-            source=database, mapping=database.mapping, session_zone=database.session_zone
+            source=database,
+            mapping=database.mapping,
+            session_zone=database.session_zone,
+            purged=Purges(
+                after=None if after is None else timedelta(days=after),
+                through=section.purged_through,
+            ),
         )
 
     def database(self, section: SourceSection) -> "DatabaseSource":

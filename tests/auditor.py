@@ -260,14 +260,16 @@ class _Auditor:
     ) -> None:
         years, margin = said["retention_years"], said["retention_margin_days"]
         assert named.rows
-        dates = [lawful_date(row["completed_at"], years, margin) for row in named.rows]
+        dates = [lawful_date(_kept_from(row), years, margin) for row in named.rows]
         assert max(dates) == instant(named.about["retain_until"])
         assert {f"{at.astimezone(SHANGHAI):%Y-%m}" for at in dates} == {_month(named.about)}
         for position, row in enumerate(named.rows):
             assert row["archive"] == said["archive"]
             assert row["source"] == said["source"]
             assert row["mapping_digest"] == said["mapping_digest"]
-            assert row["completed_at"].astimezone(self.zone).date() <= named.day
+            assert (row["completed_at"] is None) == (row["outcome"] == "open")
+            if row["completed_at"]:
+                assert row["completed_at"].astimezone(self.zone).date() <= named.day
             assert row["secret_commitment"] == commitment(row, position, keks["reveal"])
             for delivery in row["deliveries"]:
                 assert delivery["card_token"] == self._card_token(delivery["secret"])
@@ -402,7 +404,8 @@ class _Auditor:
             assert row["revision"] == (before["revision"] + 1 if before else 1)
             if before:
                 assert row["first_seen_at"] == before["first_seen_at"]
-                assert row["completed_at"] >= before["completed_at"]
+                assert row["outcome"] != "open"
+                assert row["completed_at"] >= (before["completed_at"] or row["completed_at"])
             latest[key] = row
 
 
@@ -421,6 +424,13 @@ def opened(content: bytes, keks: Mapping[str, bytes], unwrap: Any) -> pa.Table: 
         return pq.ParquetFile(pa.BufferReader(content), decryption_properties=keys).read()
     except OSError as error:
         raise TamperedError(key="object", detail=str(error)) from error
+
+
+def _kept_from(row: Row) -> datetime:
+    """Return from when on an order is kept: an open one from when it was first seen."""
+    end = row["completed_at"] or row["first_seen_at"]
+    assert isinstance(end, datetime)
+    return end
 
 
 def _month(about: Mapping[str, Any]) -> str:
