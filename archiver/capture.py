@@ -31,6 +31,7 @@ from archiver.batch import (
 )
 from archiver.counting import DayCount, Notes
 from archiver.errors import MappingError, ReadBackError, Said
+from archiver.inheritance import Inheritance, taken_over
 from archiver.known import KnownOrders, Match
 from archiver.mapping import CLOCK_SLACK, MapContext, MappedPage, OrderMapping, apply
 from archiver.ports import NO_PURGES, Progress, Purges, RawPage, Source, Window
@@ -129,6 +130,7 @@ class Capture:
     """One instant for all rows of a pass: what is first seen, is seen then."""
     _partitions: Partitions = field(init=False)
     _recogniser: Recogniser = field(init=False)
+    _inheritance: Inheritance = field(init=False)
     source_paid: Paid = field(default_factory=dict)
     known_paid: Paid = field(default_factory=dict)
     notes: Notes = field(default_factory=Notes)
@@ -147,6 +149,7 @@ class Capture:
         self._partitions = Partitions(self.mapped.source.name)
         token_key = self.archive.night_keys().token_key
         self._recogniser = Recogniser.of(self.mapped.source.name, token_key)
+        self._inheritance = Inheritance(self.archive, self.known, self.mapped.source.name)
 
     def batches(self) -> Iterator[Batch]:
         """Yield batches as they fill up; the last ones when the source is exhausted.
@@ -268,10 +271,13 @@ class Capture:
 
     def _decide(self, rows: Rows) -> None:
         """Sort rows into known, revised, new and expired, and buffer what is to be sealed."""
-        match = self.known.match(rows.tokens)
         still_open = is_open(rows.orders)
+        match = self.known.match(rows.tokens)
+        inherited = self._inheritance.fill(rows, match)
         # One that was finished and is open again waits for its next end.
         same = match.found & ((match.digest == rows.digests).all(axis=1) | still_open)
+        if inherited.any():
+            same |= inherited & ~self._inheritance.changed(rows, match)
         restored = self._restored(rows, match.found & ~same)
         same |= restored
         changed = match.found & ~same
@@ -288,13 +294,14 @@ class Capture:
         self.notes.revisions += int(revised.sum())
         self.notes.restored += int(restored.sum())
         own_days = local_days(own_ends, self.archive.rules.zone)
-        inside = own_days >= day_number(self.span.days[0])
-        on_time = inside & ~revised & ~still_open
+        first_day = day_number(self.span.days[0])
+        on_time = (own_days >= first_day) & ~revised & ~still_open
         # Late ones come under the last day; what expired before the first, under the first.
-        late = np.where(expired, day_number(self.span.days[0]), self._last_number)
-        days = np.where(on_time, own_days, late)
+        days = np.where(on_time, own_days, np.where(expired, first_day, self._last_number))
         self._count(days, unchanged=same, expired=expired, orders=fresh, revisions=revised)
         self.source_paid = added([self.source_paid, paid_by_channel(rows.orders, days)])
+        if (taken := inherited & same & (free > microseconds(self._now))).any():
+            self._take_over(rows, match, taken, retained)
         sealed = fresh | revised
         if not sealed.all():
             kept = rows.take(~sealed).orders
@@ -327,6 +334,16 @@ class Capture:
             cohort = retention.cohort_of(free_at, ORDERS_CLASS)
             place = Place(kind="orders", day=day_of(day), on_time=bool(own), cohort=cohort)
             self._partitions.add(place, rows.orders, known, chosen=part, retain_until=free_at)
+
+    def _take_over(self, rows: Rows, match: Match, taken: Mask, retained: Ints) -> None:
+        """Make inherited orders known under this source's name, as they are now."""
+        known = taken_over(rows, match)
+        for number in np.unique(retained[taken]).tolist():
+            free_at = self._retain[number]
+            cohort = retention.cohort_of(free_at, ORDERS_CLASS)
+            place = Place(kind="known", day=self.span.days[-1], on_time=True, cohort=cohort)
+            part = taken & (retained == number)
+            self._partitions.add(place, known, known, chosen=part, retain_until=free_at)
 
     def _restored(self, rows: Rows, changed: Mask) -> Mask:
         """Return which changed rows are back in an earlier state, from a backup perhaps.

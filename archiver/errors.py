@@ -119,8 +119,30 @@ class SourceGoneError(ArchiverError):
 
     exit = Exit.FIX_REQUEST
     code = "source-gone"
-    en = "Source {source} is sealed up to {day}, and the configuration names it no longer"
-    zh = "数据源 {source} 已封存至 {day}，但配置中已无此数据源"
+    en = (
+        "Source {source} is sealed up to {day}, and the configuration names it no longer; if "
+        "another one continues it: archiver source retire {source} --successor NAME"
+    )
+    zh = (
+        "数据源 {source} 已封存至 {day}，但配置中已无此数据源；若由其他数据源接替："
+        "archiver source retire {source} --successor 名称"
+    )
+    next = "archiver status"
+
+
+class SourceRetiredError(ArchiverError):
+    """The configuration names a source that was retired: its orders would be sealed twice."""
+
+    exit = Exit.FIX_REQUEST
+    code = "source-retired"
+    en = (
+        "Source {source} was retired on {day}, {successor} continues it; nothing is sealed under "
+        "the old name. Take its [[source]] out of the configuration"
+    )
+    zh = (
+        "数据源 {source} 已于 {day} 退役，由 {successor} 接替；不再以旧名封存。"
+        "请从配置中删除其 [[source]]"
+    )
     next = "archiver status"
 
 

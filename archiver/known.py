@@ -27,7 +27,7 @@ from archiver.errors import Said, TamperedError
 from archiver.local_files import disk_errors, make_durable, write_whole
 from archiver.recognition import microseconds
 from archiver.tokens import Bytes2D, derive_key, first_64_bits
-from schemas.documents import Manifest, SealedObject
+from schemas.documents import Manifest, Retirement, SealedObject
 from schemas.orders import KNOWN_V1, leaf_paths
 
 MAX_FILE_ROWS: Final = 2_000_000
@@ -58,6 +58,26 @@ class Match:
     row: NDArray[np.int64]
     """… and where."""
 
+    @classmethod
+    def nothing(cls, rows: int) -> "Match":
+        """Return the answer for tokens that nobody knows."""
+        return cls(
+            found=np.zeros(rows, np.bool_),
+            digest=np.zeros((rows, 16), np.uint8),
+            revision=np.zeros(rows, np.int32),
+            completed_at=np.zeros(rows, np.int64),
+            first_seen_at=np.zeros(rows, np.int64),
+            table=np.zeros(rows, np.int16),
+            row=np.zeros(rows, np.int64),
+        )
+
+    def put(self, rows: NDArray[np.int64], other: "Match", chosen: NDArray[np.bool_]) -> None:
+        """Fill in at `rows` what `other`, which has one row for each of them, knows of `chosen`."""
+        at = rows[chosen]
+        for name in ("found", "digest", "revision", "completed_at", "first_seen_at"):
+            getattr(self, name)[at] = getattr(other, name)[chosen]
+        self.table[at], self.row[at] = other.table[chosen], other.row[chosen]
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -79,6 +99,8 @@ class KnownOrders:
     archive: Archive
     folder: Path
     through: int = 0
+    retired: Mapping[str, Retirement] = field(default_factory=dict)
+    """Sources that another one continues, by name, as of the last catch-up."""
     _files: list["_File"] = field(default_factory=list)
     _sources: list[str] = field(default_factory=list)
 
@@ -122,6 +144,7 @@ class KnownOrders:
                 ),
             )
         self._sweep()
+        self.retired = catalog.retired
         for entry in catalog.since(self.through):
             named = [o for o in entry.document.objects if o.kind == "known"]
             origin = Origin.of(entry.document)
@@ -160,16 +183,7 @@ class KnownOrders:
 
     def match(self, tokens: Bytes2D) -> Match:
         """Look tokens up; the latest revision of each answers."""
-        rows = len(tokens)
-        match = Match(
-            found=np.zeros(rows, np.bool_),
-            digest=np.zeros((rows, 16), np.uint8),
-            revision=np.zeros(rows, np.int32),
-            completed_at=np.zeros(rows, np.int64),
-            first_seen_at=np.zeros(rows, np.int64),
-            table=np.zeros(rows, np.int16),
-            row=np.zeros(rows, np.int64),
-        )
+        match = Match.nothing(len(tokens))
         for place, file in reversed(list(enumerate(self._files))):
             file.match(tokens, match, place)
         return match

@@ -125,6 +125,7 @@ class Night:
     # --- one source ----------------------------------------------------------------------------
 
     def _seal_source(self, source: MappedSource, last: date) -> Iterator[DayReport]:
+        self.catalog.require_in_use(source.source.name)
         sealed = self.catalog.days(source.source.name)
         for span in spans.plan_night(source.source, self.archive.rules, sealed, last):
             yield from self._seal_span(source, span)

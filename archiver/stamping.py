@@ -35,11 +35,17 @@ def ends_that_stand(orders: pa.Table, own_ends: Ints, first_ends: Ints, changed:
     """
     if not changed.any():
         return own_ends
-    proxy = pc.is_in(orders["completed_basis"], pa.array(PROXY_BASES)).to_numpy()
+    proxy = by_proxy(orders)
     later = np.maximum(first_ends, own_ends)
     stands = np.where(proxy & (first_ends != 0), first_ends, later)
     ends: Ints = np.where(changed, stands, own_ends)
     return ends
+
+
+def by_proxy(orders: pa.Table) -> Mask:
+    """Return which orders have an end that a touch of the row moves."""
+    proxy: Mask = pc.is_in(orders["completed_basis"], pa.array(PROXY_BASES)).to_numpy()
+    return proxy
 
 
 def stamped(

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     # What only some commands need is imported by them: `status` must not wait for pyarrow.
     from archiver.capture import MappedSource
     from archiver.nightly import Night
+    from archiver.retirement import Retired
     from archiver.sources.database import DatabaseSource
     from archiver.webhook import Webhook
 
@@ -327,6 +328,33 @@ class Installation:
         with self._run_lock(), ThreadPoolExecutor(SEALERS, "seal") as executor:
             archive = self.archive(to_seal=True)
             yield self._night(archive, executor, progress)
+
+    def retire(self, source: str, successor: str, id_map: Path | None) -> "Retired":
+        """Record that one source continues another; see `archiver.retirement`.
+
+        Args:
+            source: The one that is gone.
+            successor: The one that continues it.
+            id_map: A CSV file, where orders have other ids now.
+
+        Raises:
+            RequestError: It cannot be.
+            AnotherRunError: A night is running on this host.
+        """
+        from archiver.known import KnownOrders
+        from archiver.retirement import read_id_map, retire
+
+        ids = None if id_map is None else read_id_map(id_map)
+        with self._run_lock():
+            archive = self.archive(to_seal=True)
+            catalog = self.catalog(archive)
+            catalog.refresh()
+            known = KnownOrders.open(archive, self.index_folder / "known")
+            known.catch_up(catalog)
+            configured = [section.name for section in self.configuration.source]
+            return retire(
+                archive, catalog, known, source, successor, configured=configured, ids=ids
+            )
 
     def _night(self, archive: Archive, executor: Executor, progress: Progress) -> "Night":
         from archiver.known import KnownOrders

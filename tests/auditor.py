@@ -131,6 +131,7 @@ class _Auditor:
         self.seeds: dict[tuple[str, str], bytes] = {}
         self.rows: dict[str, list[Row]] = {}
         self.found = Audit()
+        self.predecessors = self._predecessors()
 
     def run(self) -> Audit:
         assert self.fetch("archive.json", None) == self.anchor
@@ -148,6 +149,23 @@ class _Auditor:
             previous = self._manifest(number, previous)
         self._require_once()
         return self.found
+
+    def _predecessors(self) -> dict[str, str]:
+        """Return which source each one continues, as the store's documents say."""
+        found: dict[str, str] = {}
+        for version in self.store.list_versions("retirements/"):
+            envelope = self.store.get(version.key, version.version_id)
+            if not envelope.startswith(b"{"):
+                continue
+            signer = self.fetch("signers/0001.json", None)
+            public = self.names["verified"](signer, "signer", self.archive["identity_public_key"])[
+                "public_key"
+            ]
+            said = self.names["verified"](envelope, "retirement", public)
+            assert version.key == f"retirements/{said['source']}.json"
+            assert said["archive"] == self.archive["archive"]
+            found[said["successor"]] = said["source"]
+        return found
 
     def _manifest(self, number: int, previous: str | None) -> str:
         key = f"manifests/{number:08d}.json"
@@ -322,6 +340,11 @@ class _Auditor:
         assert {row["kind"] for row in named.rows} == {1}
 
     def _require_known(self, said: Mapping[str, Any], named: Named) -> None:
+        if named.about["of"] is None:
+            # Orders of a source that this one continues, known under its name from now on.
+            assert said["source"] in self.predecessors
+            assert all(row["revision"] >= 1 for row in named.rows)
+            return
         of = self._object(said, named.about["of"])
         assert named.about["retain_until"] == of["retain_until"]
         key = derived(self.token_key, "known-token")
@@ -401,6 +424,9 @@ class _Auditor:
         for row in self.found.orders:
             key = (row["source"], row["order_id"])
             before = latest.get(key)
+            if before is None and row["revision"] > 1:
+                old = self.predecessors[row["source"]]
+                before = latest[old, row["order_id"]]
             assert row["revision"] == (before["revision"] + 1 if before else 1)
             if before:
                 assert row["first_seen_at"] == before["first_seen_at"]
