@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from archiver import dsse, keyring, layout, retention
 from archiver.errors import (
+    ArchiverError,
     ClockError,
     KeyUnavailableError,
     LockNotHonouredError,
@@ -108,7 +109,7 @@ class Archive:
     """Public keys of certified signers by number."""
     memory: Path | None = None
     """A folder of this host for what it must not forget but can lose; None: nothing is kept."""
-    alarms: list[TamperedError] = field(default_factory=list, repr=False)
+    alarms: list[ArchiverError] = field(default_factory=list, repr=False)
     """What was found wrong without keeping this host from sealing."""
     _cohorts: dict[str, documents.Cohort] = field(default_factory=dict, repr=False)
     _making: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -140,6 +141,16 @@ class Archive:
         """Return the retain-until of a document written now."""
         return retention.retain_until(self.clock.now(), self.rules.evidence)
 
+    def signed(self, document: documents.Document, kind: str) -> bytes:
+        """Return a document in an envelope that this night's signer has signed.
+
+        Raises:
+            KeyUnavailableError: This host has no signing key.
+        """
+        keys = self.night_keys()
+        payload = document.model_dump_json(by_alias=True).encode()
+        return dsse.sign(payload, kind, f"{keys.signer_number:04d}", keys.signer)
+
     def put_document(
         self, key: str, document: documents.Document, kind: str, *, retain_until: datetime
     ) -> tuple[StoredObject, bytes]:
@@ -151,13 +162,7 @@ class Archive:
         Raises:
             AlreadyStoredError: The key exists with other bytes.
         """
-        keys = self.night_keys()
-        content = dsse.sign(
-            document.model_dump_json(by_alias=True).encode(),
-            kind,
-            f"{keys.signer_number:04d}",
-            keys.signer,
-        )
+        content = self.signed(document, kind)
         return self.store.put(key, io.BytesIO(content), retain_until=retain_until), content
 
     def cohort(self, month: str) -> documents.Cohort:

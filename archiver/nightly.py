@@ -85,7 +85,7 @@ class Night:
             RequestError: `as_of` is not closed yet.
             TamperedError: The store's manifests do not hold.
             LockNotProvenError: No recent proof shows that the store's lock holds.
-            NoFenceError: The store does not keep two runs apart.
+            NoFenceError: Neither the store nor a database keeps two runs apart.
         """
         last = self.archive.rules.last_closed_day(self.archive.clock.now())
         if as_of is not None and as_of > last:
@@ -102,7 +102,8 @@ class Night:
         report = NightReport()
         # They count, for they are whole; and somebody must lock them before somebody else deletes.
         report.failures += self.catalog.unlocked
-        if ageing := require_proof(self.archive, latest_proof(self.archive)):
+        fenced = self.catalog.fence is not None
+        if ageing := require_proof(self.archive, latest_proof(self.archive), fenced=fenced):
             report.failures.append(ageing)
         report.failures += self.catalog.gone({source.source.name for source in self.sources})
         for source in self.sources:

@@ -6,11 +6,12 @@ needs as arguments.
 
 import fcntl
 import os
+import socket
 import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -32,8 +33,8 @@ from archiver.errors import (
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
 from archiver.local_files import disk_errors
-from archiver.lockproof import Trial, prove_lock
-from archiver.ports import Clock, LockProver, ObjectStore, Progress, Purges
+from archiver.lockproof import Trial, latest_proof, prove_lock
+from archiver.ports import Clock, Fence, LockProver, ObjectStore, Progress, Purges
 from archiver.stores.directory import DirectoryStore
 from schemas import documents
 
@@ -337,11 +338,13 @@ class Installation:
         """Open everything that a night needs and hold this host's run lock.
 
         Raises:
-            AnotherRunError: A night is running on this host.
+            AnotherRunError: A night is running on this host, or on another one where a database
+                keeps them apart.
         """
         with self._run_lock(), ThreadPoolExecutor(SEALERS, "seal") as executor:
             archive = self.archive(to_seal=True)
-            yield self._night(archive, executor, progress)
+            with self._fence(archive) as fence:
+                yield self._night(archive, executor, progress, fence)
 
     def retire(self, source: str, successor: str, id_map: Path | None) -> "Retired":
         """Record that one source continues another; see `archiver.retirement`.
@@ -370,13 +373,38 @@ class Installation:
                 archive, catalog, known, source, successor, configured=configured, ids=ids
             )
 
-    def _night(self, archive: Archive, executor: Executor, progress: Progress) -> "Night":
+    @property
+    def fenced(self) -> bool:
+        """Whether the configuration names a fence for stores that are none."""
+        return self.configuration.state.shared
+
+    @contextmanager
+    def _fence(self, archive: Archive) -> Iterator[Fence | None]:
+        """Hold the row that keeps runs apart, where the store does not and the row can.
+
+        Raises:
+            AnotherRunError: A run of another host holds it.
+            StateUnavailableError: The database does not answer.
+        """
+        proof = latest_proof(archive) if self.fenced and archive.settings.worm else None
+        if proof is None or proof.document.conditional_put:
+            yield None
+            return
+        from archiver.state.fence import RowFence
+
+        holder = f"{socket.gethostname()}:{self.index_folder}"
+        with closing(self.state), RowFence(self.state, archive.id, holder).leased() as fence:
+            yield fence
+
+    def _night(
+        self, archive: Archive, executor: Executor, progress: Progress, fence: Fence | None
+    ) -> "Night":
         from archiver.known import KnownOrders
         from archiver.nightly import Night
 
         return Night(
             archive=archive,
-            catalog=self.catalog(archive),
+            catalog=replace(self.catalog(archive), fence=fence),
             known=KnownOrders.open(archive, self.index_folder / "known"),
             sources=self.sources(),
             executor=executor,

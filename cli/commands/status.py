@@ -60,7 +60,7 @@ def status(call: Call) -> Report:
     proof = latest_proof(archive)
     lock = lock_word(archive)
     call.survey = Survey(status=found, lock=lock, zone=archive.rules.zone)
-    doubt = _doubt(archive, proof)
+    doubt = _doubt(archive, proof, fenced=installation.fenced)
     alarms = [alarm_of(doubt, call.language, call.named_config)] if doubt else []
     alarms += _alarms(call, found)
     alarms += [alarm_of(gone, call.language, call.named_config) for gone in found.gone]
@@ -113,12 +113,14 @@ def _fields(found: "Status", lock: str, name: str, store: str) -> dict[str, Any]
     }
 
 
-def _doubt(archive: "Archive", proof: "SignedDocument[LockProof] | None") -> "ArchiverError | None":
+def _doubt(
+    archive: "Archive", proof: "SignedDocument[LockProof] | None", *, fenced: bool
+) -> "ArchiverError | None":
     """Return what a night would say about the lock's proof."""
     from archiver.lockproof import require_proof
 
     try:
-        return require_proof(archive, proof)
+        return require_proof(archive, proof, fenced=fenced)
     except ArchiverError as error:
         return error
 

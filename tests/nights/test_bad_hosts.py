@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from archiver.errors import AnotherRunError, ArchiverError, Exit, LocalDiskError
+from archiver.errors import AnotherRunError, ArchiverError, Exit, LocalDiskError, NoFenceError
 from tests.archives import Silent
 from tests.nights.evidence import BucketVault, FolderVault, Opened
 from tests.nights.shop import SqliteShop, good_orders
 from tests.nights.site import Site, codes, dir_store, s3_store, total
+from tests.servers.postgres import PostgresDatabase
+from tests.servers.proxy import DROP_IF_NONE_MATCH, S3Proxy
 from tests.servers.seaweedfs import S3Bucket
 
 COMMAND = [sys.executable, "-c", "from cli.main import main; main()"]
@@ -216,4 +218,71 @@ def test_two_processes_on_two_hosts_seal_every_order_once(
     assert set(codes_of_both) <= {(0, "done"), (10, "retry")}
     archive = Opened.at(BucketVault.of(bucket), two_hosts[0].folder)
     archive.assert_sealed_once()
+    assert len(archive.rows()) == 10
+
+
+# ------------------------------------------- two hosts on a store that is no fence between them
+
+
+@pytest.fixture
+def unfenced(
+    site: Site, sqlite_shop: SqliteShop, s3_proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], tuple[Site, Site]]:
+    """Two hosts, and a bucket in which every writer of a key wins; the proof says so."""
+    for name, value in s3_proxy.bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    for back in (0, 1):
+        sqlite_shop.add(good_orders(site.days_before(back), 5, first_id=1 + 10 * back))
+    s3_proxy.lie(DROP_IF_NONE_MATCH)
+    twin = Site(site.folder.parent / "twin", clock=site.clock, environment=site.environment)
+
+    def configured(state: str) -> tuple[Site, Site]:
+        store, sources = s3_store(s3_proxy.bucket), f"[state]\n{state}\n{sqlite_shop.source()}"
+        site.configure(store=store, sources=sources).init()
+        shutil.copytree(site.folder, twin.folder)
+        return site, twin
+
+    return configured
+
+
+def shared(database: PostgresDatabase) -> str:
+    """Return the lines of `[state]`."""
+    place = f"{database.host}:{database.port}/{database.name}"
+    return f'url = "postgresql://{database.admin}@{place}"\npassword_env = "STATE_PASSWORD"'
+
+
+def test_on_a_store_without_a_fence_a_database_of_this_host_is_none(
+    unfenced: Callable[[str], tuple[Site, Site]], s3_bucket: S3Bucket
+) -> None:
+    site, _ = unfenced('url = "sqlite:///state.db"')
+
+    with pytest.raises(NoFenceError, match="one host's only"):
+        site.night()
+
+    assert not (site.folder / "state.db").exists()
+    assert Opened.at(BucketVault.of(s3_bucket), site.folder).manifests == []
+
+
+def test_on_a_store_without_a_fence_a_row_keeps_two_hosts_apart(
+    site: Site,
+    unfenced: Callable[[str], tuple[Site, Site]],
+    s3_bucket: S3Bucket,
+    postgres_database: PostgresDatabase,
+) -> None:
+    site.environment["STATE_PASSWORD"] = postgres_database.admin_password
+    one, twin = unfenced(shared(postgres_database))
+
+    with one.installation.night(Silent()) as night:
+        with pytest.raises(AnotherRunError) as caught:
+            twin.night()
+        report = night.run()
+
+    assert str(one.folder / "index") in str(caught.value)
+    assert (report.exit, total(report)["orders"]) == (Exit.DONE, 10)
+    # The lease ended with its holder, and the twin, a process of its own, finds nothing to seal.
+    again = command(twin, "nightly")
+    out, err = again.communicate()
+    assert (json.loads(out)["exit"], err) == (0, "")
+    archive = Opened.at(BucketVault.of(s3_bucket), one.folder)
+    archive.assert_everything_is_named_once()
     assert len(archive.rows()) == 10
