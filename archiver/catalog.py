@@ -36,7 +36,7 @@ from archiver.errors import (
     TamperedError,
 )
 from archiver.local_files import write_whole
-from archiver.ports import Fence, StoredObject, VersionEntry
+from archiver.ports import Claim, Fence, StoredObject, VersionEntry
 from archiver.retention import Rule, retain_until
 from archiver.retired import read_retirements
 from schemas.documents import Manifest, Retirement
@@ -186,6 +186,16 @@ class Catalog:
                     detail=Said(f"it has written {stored.key}", f"它已写入 {stored.key}")
                 )
 
+    def claimed(self, claim: Claim | None) -> Manifest | None:
+        """Return the manifest that a fence has decided on and that the store does not have yet.
+
+        Raises:
+            TamperedError: What was decided is none that would continue the chain.
+        """
+        if claim is None or claim.content is None or claim.number != self.next_number:
+            return None
+        return self._verify(claim.number, layout.manifest_key(claim.number), claim.content)
+
     def _agree(self, fence: Fence) -> None:
         """Bring chain and fence together after reading the chain.
 
@@ -196,10 +206,10 @@ class Catalog:
             TamperedError: The chain lacks what the fence knows to have been there.
         """
         claim = fence.last()
-        if claim is not None and claim.number == self.next_number and claim.content is not None:
-            key = layout.manifest_key(claim.number)
-            log.warning("sending a claimed manifest", extra={"number": claim.number})
-            self._store(self._verify(claim.number, key, claim.content), claim.content)
+        manifest = self.claimed(claim)
+        if claim is not None and claim.content is not None and manifest is not None:
+            log.warning("sending a claimed manifest", extra={"number": manifest.number})
+            self._store(manifest, claim.content)
         last = len(self.entries)
         if claim is not None and claim.number > last:
             raise TamperedError(

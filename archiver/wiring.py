@@ -34,7 +34,7 @@ from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
 from archiver.local_files import disk_errors
 from archiver.lockproof import Trial, latest_proof, prove_lock
-from archiver.ports import Clock, Fence, LockProver, ObjectStore, Progress, Purges
+from archiver.ports import Claim, Clock, Fence, LockProver, ObjectStore, Progress, Purges
 from archiver.stores.directory import DirectoryStore
 from schemas import documents
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from archiver.retirement import Retired
     from archiver.sources.database import DatabaseSource
     from archiver.state import State
+    from archiver.state.fence import RowFence
     from archiver.webhook import Webhook
 
 ANCHOR: Final = "archive.json"
@@ -390,11 +391,25 @@ class Installation:
         if proof is None or proof.document.conditional_put:
             yield None
             return
+        with closing(self.state), self._row_fence(archive).leased() as fence:
+            yield fence
+
+    def claim(self, archive: Archive) -> Claim | None:
+        """Return the last manifest that the fence has decided on, if there is a fence.
+
+        Raises:
+            StateUnavailableError: The database does not answer.
+        """
+        if not (self.fenced and archive.settings.worm):
+            return None
+        with closing(self.state):
+            return self._row_fence(archive).seen()
+
+    def _row_fence(self, archive: Archive) -> "RowFence":
         from archiver.state.fence import RowFence
 
         holder = f"{socket.gethostname()}:{self.index_folder}"
-        with closing(self.state), RowFence(self.state, archive.id, holder).leased() as fence:
-            yield fence
+        return RowFence(self.state, archive.id, holder)
 
     def _night(
         self, archive: Archive, executor: Executor, progress: Progress, fence: Fence | None

@@ -119,10 +119,16 @@ class RowFence:
     def last(self) -> Claim | None:
         """Return the last manifest that was decided; see `ports.Fence`."""
         with self.state.writing(PART) as connection:
-            row = self._held_row(connection)
-        if row.number is None:
-            return None
-        return Claim(number=row.number, sha256=row.sha256, content=row.content)
+            return _claim(self._held_row(connection))
+
+    def seen(self) -> Claim | None:
+        """Return the last manifest that was decided, as somebody who only looks.
+
+        Raises:
+            StateUnavailableError: The database does not answer.
+        """
+        with self.state.reading(PART) as connection:
+            return _claim(self._row(connection))
 
     def claim(self, number: int, content: bytes) -> None:
         """Decide that manifest `number` has these bytes; see `ports.Fence`."""
@@ -187,6 +193,12 @@ class RowFence:
 
     def _mine(self) -> sa.Update:
         return self._update().where(_FENCES.c.token == self._token)
+
+
+def _claim(row: "sa.Row[Any] | None") -> Claim | None:
+    if row is None or row.number is None:
+        return None
+    return Claim(number=row.number, sha256=row.sha256, content=row.content)
 
 
 def _now_us(connection: sa.Connection) -> int:

@@ -15,6 +15,7 @@ COMPUTED = (
     *("init.opens.", "init.keep.", "lock.", "column."),
     *("attack.", "outcome.", "finding.", "verdict."),
     *("demo.try.", "demo.read.", "demo.night.", "demo.search."),
+    *("orphans.kind.", "orphans.means."),
 )
 """Names whose last part is computed; the folder's tests run them."""
 
