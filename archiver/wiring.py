@@ -10,7 +10,7 @@ import socket
 import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -33,19 +33,19 @@ from archiver.errors import (
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
 from archiver.local_files import disk_errors
-from archiver.lockproof import Trial, latest_proof, prove_lock
-from archiver.ports import Claim, Clock, Fence, LockProver, ObjectStore, Progress, Purges
+from archiver.lockproof import Trial, prove_lock
+from archiver.ports import Clock, Fence, LockProver, ObjectStore, Progress, Purges
 from archiver.stores.directory import DirectoryStore
 from schemas import documents
 
 if TYPE_CHECKING:
     # What only some commands need is imported by them: `status` must not wait for pyarrow.
     from archiver.capture import MappedSource
+    from archiver.fencing import Fencing
     from archiver.nightly import Night
     from archiver.retirement import Retired
     from archiver.sources.database import DatabaseSource
     from archiver.state import State
-    from archiver.state.fence import RowFence
     from archiver.webhook import Webhook
 
 ANCHOR: Final = "archive.json"
@@ -381,35 +381,18 @@ class Installation:
 
     @contextmanager
     def _fence(self, archive: Archive) -> Iterator[Fence | None]:
-        """Hold the row that keeps runs apart, where the store does not and the row can.
-
-        Raises:
-            AnotherRunError: A run of another host holds it.
-            StateUnavailableError: The database does not answer.
-        """
-        proof = latest_proof(archive) if self.fenced and archive.settings.worm else None
-        if proof is None or proof.document.conditional_put:
+        if not self.fenced:
             yield None
             return
-        with closing(self.state), self._row_fence(archive).leased() as fence:
+        with self.fencing(archive).held() as fence:
             yield fence
 
-    def claim(self, archive: Archive) -> Claim | None:
-        """Return the last manifest that the fence has decided on, if there is a fence.
-
-        Raises:
-            StateUnavailableError: The database does not answer.
-        """
-        if not (self.fenced and archive.settings.worm):
-            return None
-        with closing(self.state):
-            return self._row_fence(archive).seen()
-
-    def _row_fence(self, archive: Archive) -> "RowFence":
-        from archiver.state.fence import RowFence
+    def fencing(self, archive: Archive) -> "Fencing":
+        """Return what keeps runs apart where the store does not; nothing is connected yet."""
+        from archiver.fencing import Fencing
 
         holder = f"{socket.gethostname()}:{self.index_folder}"
-        return RowFence(self.state, archive.id, holder)
+        return Fencing(archive=archive, state=self.state, holder=holder)
 
     def _night(
         self, archive: Archive, executor: Executor, progress: Progress, fence: Fence | None

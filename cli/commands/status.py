@@ -112,7 +112,8 @@ def _leftovers(call: Call, installation: "Installation", catalog: "Catalog") -> 
 
     archive = catalog.archive
     now = archive.settings.server_time or archive.clock.now()
-    claimed = catalog.claimed(installation.claim(archive))
+    claim = installation.fencing(archive).claim() if installation.fenced else None
+    claimed = catalog.claimed(claim)
     with Bar(sys.stderr, call.words("orphans.progress")) as bar:
         return Leftovers.of(unnamed(catalog, now, bar, [claimed] if claimed else []))
 
