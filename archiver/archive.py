@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from archiver import dsse, keyring, layout, retention
+from archiver.clocks import WatchedClock, require_clock
 from archiver.errors import (
     ArchiverError,
-    ClockError,
     KeyUnavailableError,
     LockNotHonouredError,
     NotInitialisedError,
@@ -46,7 +46,6 @@ from archiver.ports import (
 from archiver.retention import Rule
 from schemas import documents
 
-MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 EVIDENCE_YEARS: Final = 3
 """Manifests and signers outlive the longest class by this much: they prove what was kept."""
 ORDERS_CLASS: Final = "orders"
@@ -102,6 +101,7 @@ class Archive:
     store: ObjectStore
     settings: StoreSettings
     clock: Clock
+    """Watched: it raises ClockError rather than show what the store's contradicts."""
     rules: Rules
     keys: NightKeys | None
     """None where this host may look but not seal."""
@@ -314,6 +314,7 @@ def open_archive(
         LockNotHonouredError: The bucket cannot lock, or its versioning is suspended.
     """
     document = read_anchor(anchor)
+    watched = WatchedClock(clock, store)  # before the first look: a step behind it is noticed
     settings = store.settings()
     require_clock(clock, settings)
     require_lock(settings)
@@ -328,7 +329,7 @@ def open_archive(
         document=document,
         store=store,
         settings=settings,
-        clock=clock,
+        clock=watched,
         rules=rules,
         keys=keys,
         signers=signers,
@@ -354,18 +355,6 @@ def read_anchor(anchor: bytes) -> documents.Archive:
         ) from None
     payload = dsse.verify(anchor, "archive", public_key, where=layout.ARCHIVE)
     return parse(payload, documents.Archive, layout.ARCHIVE)
-
-
-def require_clock(clock: Clock, settings: StoreSettings) -> None:
-    """Refuse to work with a clock that would lock wrong dates.
-
-    Raises:
-        ClockError: It differs from the store's by more than five minutes.
-    """
-    if settings.server_time is not None:
-        skew = abs(clock.now() - settings.server_time)
-        if skew > MAX_CLOCK_SKEW:
-            raise ClockError(seconds=round(skew.total_seconds()))
 
 
 def require_lock(settings: StoreSettings) -> None:

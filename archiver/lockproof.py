@@ -14,8 +14,9 @@ from hashlib import sha256
 from typing import Final, Literal
 
 from archiver import layout
-from archiver.archive import MAX_CLOCK_SKEW, Archive, SignedDocument
+from archiver.archive import Archive, SignedDocument
 from archiver.bucket_findings import findings
+from archiver.clocks import MAX_CLOCK_SKEW
 from archiver.errors import (
     AlreadyStoredError,
     ArchiverError,
