@@ -564,6 +564,33 @@ def test_of_two_runs_at_once_one_seals_and_the_other_hears_of_it(
     assert attempt_number >= 0
 
 
+@pytest.mark.parametrize("runs", [3, 8])
+def test_of_many_runs_at_once_exactly_one_names_each_order(
+    in_memory: Original, tmp_path: Path, runs: int
+) -> None:
+    first = in_memory.copy(tmp_path / "host-0")
+    desks = [first]
+    for number in range(1, runs):
+        folder = tmp_path / f"host-{number}"
+        shutil.copytree(tmp_path / "host-0", folder, ignore=shutil.ignore_patterns("index"))
+        desks.append(replace(first, place=Place(folder), sources=[replace(first.source)]))
+    barrier = threading.Barrier(runs)
+
+    with ThreadPoolExecutor(runs) as pool:
+        nights = pool.map(lambda desk: desk.night(store=MeetingPoint(first.store, barrier)), desks)
+        reports = list(nights)
+
+    losers = [report for report in reports if report.failures]
+    assert len(losers) == runs - 1
+    for report in losers:
+        assert isinstance(failure(report), AnotherRunError)
+        assert (report.exit, report.days) == (Exit.TRY_LATER, [])
+    require_finished(first)
+    assert isinstance(first.store, MemoryStore)
+    for versions in first.store._versions.values():
+        assert all(version.retain_until is not None for version in versions)  # all are locked
+
+
 def test_a_run_that_stood_still_while_another_sealed_hears_of_it(
     in_memory: Original, tmp_path: Path
 ) -> None:

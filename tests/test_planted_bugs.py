@@ -35,6 +35,8 @@ CAPTURE, NIGHTLY = "tests/test_capture.py::test_", "tests/test_nightly.py::test_
 CENSUS = "tests/test_census.py::test_"
 CRASHES, SEALING = "tests/test_crashes.py::test_", "tests/test_sealing.py::test_"
 READER, FOUNDING = "tests/test_format_reader.py::test_", "tests/test_initialise.py::test_"
+FENCED, CLOCKS = "tests/test_fenced_nights.py::test_", "tests/test_clocks.py::test_"
+FENCE = "tests/state/test_fence.py::TestSqlite::test_"
 A_NIGHT_AGAIN = f"{CRASHES}a_night_can_be_repeated_after_a_failure_at_any_call"
 
 FAULTS = (
@@ -327,6 +329,49 @@ FAULTS = (
         "if locked < until:",
         "if locked == until - locked.resolution:",
         f"{FOUNDING}a_cohorts_keys_that_are_not_locked_get_nothing_sealed_to_them",
+    ),
+    Fault(
+        "a fence decides on a number twice",
+        "archiver/state/fence.py",
+        "            if row.number != number - 1:",
+        "            if row.number is None:",
+        f"{FENCE}a_number_is_decided_once",
+    ),
+    Fault(
+        "a run that was overtaken may decide",
+        "archiver/state/fence.py",
+        "or row.token != self._token:",
+        "or row.token == -1:",
+        f"{FENCE}who_has_been_overtaken_can_decide_nothing",
+    ),
+    Fault(
+        "what a dead run had decided is not sent",
+        "archiver/catalog.py",
+        "        manifest = self.claimed(claim)\n",
+        "        manifest = None\n",
+        f"{FENCED}what_a_dead_run_had_claimed_is_sent_by_the_next_on_another_host",
+    ),
+    Fault(
+        "a manifest is sent before it is decided on",
+        "archiver/catalog.py",
+        "            self.fence.claim(manifest.number, content)\n",
+        "            self._store(manifest, content)\n",
+        f"{FENCED}a_run_that_stood_still_while_another_sealed_everything_seals_nothing_twice",
+    ),
+    Fault(
+        "a clock is looked at once",
+        "archiver/archive.py",
+        "        clock=watched,\n",
+        "        clock=clock,\n",
+        f"{CLOCKS}a_clock_that_steps_in_the_night_seals_no_open_day_and_locks_nothing_too_short",
+    ),
+    Fault(
+        "what a running night has stored is an orphan",
+        "archiver/orphans.py",
+        "age > SETTLED",
+        "age >= timedelta(0)",
+        "tests/test_orphans.py::test_what_a_dead_night_had_stored_is_recent_first_and_an_orphan_"
+        "half_a_day_later",
     ),
     Fault(
         "a number that is taken is taken again",

@@ -105,7 +105,7 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
-class Meanwhile:
+class OnItsWay:
     """Something happens while it is on its way."""
 
     act: Callable[[], object]
@@ -146,7 +146,7 @@ Lie = (
     | LoseRequest
     | Refuse
     | Delay
-    | Meanwhile
+    | OnItsWay
     | SkewDate
     | FlipByte
     | Rewrite
@@ -309,7 +309,7 @@ class _Handler(BaseHTTPRequestHandler):
         for lie in lies:
             if isinstance(lie, Delay):
                 time.sleep(lie.by.total_seconds())
-            if isinstance(lie, Meanwhile):
+            if isinstance(lie, OnItsWay):
                 lie.act()
         for lie in lies:
             if isinstance(lie, LoseRequest):
