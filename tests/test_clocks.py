@@ -173,7 +173,7 @@ def test_a_clock_that_steps_in_the_night_seals_no_open_day_and_locks_nothing_too
     original: Original, tmp_path: Path, by: timedelta
 ) -> None:
     noticed = 0
-    for step_at in range(0, 300, 17):
+    for step_at in range(0, 300, 23):
         desk = with_orders_of_today(original, tmp_path / f"{by} {step_at}")
         clock = desk.night_clock
         assert isinstance(clock, FrozenClock)

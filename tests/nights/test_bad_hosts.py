@@ -225,74 +225,15 @@ def test_two_processes_on_two_hosts_seal_every_order_once(
     assert len(archive.rows()) == 10
 
 
-# ------------------------------------------- two hosts on a store that is no fence between them
+# ------------------------------------------------------------- stopped, overtaken, woken up again
 
 
 @pytest.fixture
-def unfenced(
-    site: Site, sqlite_shop: SqliteShop, s3_proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], tuple[Site, Site]]:
-    """Two hosts, and a bucket in which every writer of a key wins; the proof says so."""
+def proxy(s3_proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch) -> S3Proxy:
+    """A proxy before a bucket whose credentials stand in the environment."""
     for name, value in s3_proxy.bucket.environment.items():
         monkeypatch.setenv(name, value)
-    for back in (0, 1):
-        sqlite_shop.add(good_orders(site.days_before(back), 5, first_id=1 + 10 * back))
-    s3_proxy.lie(DROP_IF_NONE_MATCH)
-    twin = Site(site.folder.parent / "twin", clock=site.clock, environment=site.environment)
-
-    def configured(state: str) -> tuple[Site, Site]:
-        store, sources = s3_store(s3_proxy.bucket), f"[state]\n{state}\n{sqlite_shop.source()}"
-        site.configure(store=store, sources=sources).init()
-        shutil.copytree(site.folder, twin.folder)
-        return site, twin
-
-    return configured
-
-
-def shared(database: PostgresDatabase) -> str:
-    """Return the lines of `[state]`."""
-    place = f"{database.host}:{database.port}/{database.name}"
-    return f'url = "postgresql://{database.admin}@{place}"\npassword_env = "STATE_PASSWORD"'
-
-
-def test_on_a_store_without_a_fence_a_database_of_this_host_is_none(
-    unfenced: Callable[[str], tuple[Site, Site]], s3_bucket: S3Bucket
-) -> None:
-    site, _ = unfenced('url = "sqlite:///state.db"')
-
-    with pytest.raises(NoFenceError, match="one host's only"):
-        site.night()
-
-    assert not (site.folder / "state.db").exists()
-    assert Opened.at(BucketVault.of(s3_bucket), site.folder).manifests == []
-
-
-def test_on_a_store_without_a_fence_a_row_keeps_two_hosts_apart(
-    site: Site,
-    unfenced: Callable[[str], tuple[Site, Site]],
-    s3_bucket: S3Bucket,
-    postgres_database: PostgresDatabase,
-) -> None:
-    site.environment["STATE_PASSWORD"] = postgres_database.admin_password
-    one, twin = unfenced(shared(postgres_database))
-
-    with one.installation.night(Silent()) as night:
-        with pytest.raises(AnotherRunError) as caught:
-            twin.night()
-        report = night.run()
-
-    assert str(one.folder / "index") in str(caught.value)
-    assert (report.exit, total(report)["orders"]) == (Exit.DONE, 10)
-    # The lease ended with its holder, and the twin, a process of its own, finds nothing to seal.
-    again = command(twin, "nightly")
-    out, err = again.communicate()
-    assert (json.loads(out)["exit"], err) == (0, "")
-    archive = Opened.at(BucketVault.of(s3_bucket), one.folder)
-    archive.assert_everything_is_named_once()
-    assert len(archive.rows()) == 10
-
-
-# ------------------------------------------------------------- stopped, overtaken, woken up again
+    return s3_proxy
 
 
 @dataclass(slots=True)
@@ -325,61 +266,85 @@ class Stopped:
         return self.process.returncode, json.loads(out)
 
 
-def stopped_night(site: Site, proxy: S3Proxy) -> Stopped:
-    """Start a night and return when it stands still, its manifest on its way."""
-    stopped = Stopped()
-    proxy.lie(OnItsWay(stopped.hold), when=request("PUT", "manifests/"), times=1)
-    stopped.process = command(site, "nightly")
-    assert stopped.arrived.wait(timeout=120)
-    return stopped
+@pytest.fixture
+def stopped(proxy: S3Proxy) -> Iterator[Callable[[Site], Stopped]]:
+    """Start a night that stands still, its manifest on its way; it ends with the test."""
+    made = Stopped()
+
+    def begun(site: Site) -> Stopped:
+        proxy.lie(OnItsWay(made.hold), when=request("PUT", "manifests/"), times=1)
+        made.process = command(site, "nightly")
+        assert made.arrived.wait(timeout=120)
+        return made
+
+    yield begun
+    made.goes_on.set()
+    if made.process is not None and made.process.poll() is None:
+        made.process.kill()
+        made.process.communicate()
 
 
 def test_a_process_that_was_stopped_with_its_manifest_on_the_way_comes_too_late(
-    site: Site, sqlite_shop: SqliteShop, s3_proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch
+    site: Site,
+    sqlite_shop: SqliteShop,
+    proxy: S3Proxy,
+    stopped: Callable[[Site], Stopped],
 ) -> None:
-    for name, value in s3_proxy.bucket.environment.items():
-        monkeypatch.setenv(name, value)
     sqlite_shop.add(good_orders(site.last_closed, 5))
-    site.configure(store=s3_store(s3_proxy.bucket), sources=sqlite_shop.source()).init()
+    site.configure(store=s3_store(proxy.bucket), sources=sqlite_shop.source()).init()
     twin = Site(site.folder.parent / "twin", clock=site.clock, environment=site.environment)
     shutil.copytree(site.folder, twin.folder)
-    stopped = stopped_night(site, s3_proxy)
+    night = stopped(site)
 
     # On the same host the dead weight is told; another host goes on.
-    with pytest.raises(AnotherRunError, match=f"process {stopped.pid}"):
+    with pytest.raises(AnotherRunError, match=f"process {night.pid}"):
         site.night()
     assert twin.night().exit is Exit.DONE
-    code, document = stopped.wake()
+    code, document = night.wake()
 
     assert (code, [alarm["code"] for alarm in document["alarms"]]) == (10, ["another-run"])
-    archive = Opened.at(BucketVault.of(s3_proxy.upstream), site.folder)
+    archive = Opened.at(BucketVault.of(proxy.upstream), site.folder)
     archive.assert_sealed_once()
     assert len(archive.rows()) == 5
     for host in (site, twin):
         assert set(total(host.night())) == {"read", "unchanged"}
 
 
-def test_a_process_that_was_stopped_is_finished_by_the_next_run_where_a_row_is_the_fence(
+def test_where_the_store_is_no_fence_nights_refuse_until_a_row_keeps_them_apart(
     site: Site,
-    unfenced: Callable[[str], tuple[Site, Site]],
-    s3_proxy: S3Proxy,
+    sqlite_shop: SqliteShop,
+    proxy: S3Proxy,
+    stopped: Callable[[Site], Stopped],
     postgres_database: PostgresDatabase,
 ) -> None:
+    for back in (0, 1):
+        sqlite_shop.add(good_orders(site.days_before(back), 5, first_id=1 + 10 * back))
+    store, sources = s3_store(proxy.bucket), sqlite_shop.source()
+    proxy.lie(DROP_IF_NONE_MATCH)
+    site.configure(store=store, sources=sources).init()  # its proof says that every writer wins
+    with pytest.raises(NoFenceError, match="one host's only"):
+        site.night()
+    assert not (site.folder / "state.db").exists()
+
+    place = f"{postgres_database.host}:{postgres_database.port}/{postgres_database.name}"
+    state = f'[state]\nurl = "postgresql://{postgres_database.admin}@{place}"\n'
+    site.configure(store=store, sources=f'{state}password_env = "STATE_PASSWORD"\n{sources}')
     site.environment["STATE_PASSWORD"] = postgres_database.admin_password
-    one, twin = unfenced(shared(postgres_database))
-    stopped = stopped_night(one, s3_proxy)
-    with pytest.raises(AnotherRunError, match="has it"):
+    one, twin = site, Site(site.folder.parent / "twin", site.clock, site.environment)
+    shutil.copytree(one.folder, twin.folder)
+    night = stopped(one)
+    with pytest.raises(AnotherRunError, match=f"{one.folder / 'index'} has it"):
         twin.night()
     with postgres_database.connect() as connection:  # ten minutes without a sign of life
         connection.execute("UPDATE fences SET until_us = 0")
 
     report = twin.night()
-    code, document = stopped.wake()
+    code, document = night.wake()
 
     # The twin has sent what the stopped run had decided, and sealed the rest.
     assert (report.exit, total(report)["orders"]) == (Exit.DONE, 5)
     assert (code, [alarm["code"] for alarm in document["alarms"]]) == (10, ["another-run"])
-    vault = BucketVault.of(s3_proxy.upstream)
+    vault = BucketVault.of(proxy.upstream)
     archive = Opened.at(vault, one.folder)
     archive.assert_sealed_once()
     assert len(archive.rows()) == 10
