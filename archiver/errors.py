@@ -520,13 +520,13 @@ class TooManyRevisionsError(ArchiverError):
     en = (
         "{count} changed orders of source {source} were left for a later night: more than "
         "max_revisions_per_night = {limit} changed. If that many were meant to change (a new "
-        "mapping, a migration), raise it under [archive] and run the night again within "
-        "{lookback} days; if not, find out who changed them"
+        "mapping, a migration), raise it under [archive] and run the night again; if not, find "
+        "out who changed them"
     )
     zh = (
         "数据源 {source} 中有 {count} 个变更的订单留待以后的夜间任务：变更数超过 "
         "max_revisions_per_night = {limit}。若属有意（新映射、迁移），请在 [archive] 中调高该值，"
-        "并在 {lookback} 天内重新运行；否则请查明是谁变更了订单"
+        "并重新运行；否则请查明是谁变更了订单"
     )
     next = "archiver nightly"
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+import numpy as np
+
 from archiver import spans
 from archiver.archive import Archive
 from archiver.capture import MappedSource, Span
@@ -146,5 +148,8 @@ class Night:
             for day in span.days:
                 entries = self.known.taken_back(part.known for part in sealed.of(day))
                 yield self._namer.name(source, sealed, day, entries)
+            if span.newest and not sealed.failures:
+                waiting = [np.zeros(0, np.uint64), *sealed.notes.deferred_heads]
+                self.known.put_off(source.source.name, np.concatenate(waiting))
         finally:
             self.progress.finish()
