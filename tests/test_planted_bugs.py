@@ -32,7 +32,7 @@ class Fault:
 
 
 CAPTURE, NIGHTLY = "tests/test_capture.py::test_", "tests/test_nightly.py::test_"
-CENSUS = "tests/test_census.py::test_"
+CENSUS, RETIREMENT = "tests/test_census.py::test_", "tests/test_retirement.py::test_"
 CRASHES, SEALING = "tests/test_crashes.py::test_", "tests/test_sealing.py::test_"
 READER, FOUNDING = "tests/test_format_reader.py::test_", "tests/test_initialise.py::test_"
 FENCED, CLOCKS = "tests/test_fenced_nights.py::test_", "tests/test_clocks.py::test_"
@@ -167,6 +167,27 @@ FAULTS = (
         "np.flatnonzero(revised)[self.revisions_left - self.notes.revisions :]",
         "np.flatnonzero(revised)[1 + self.revisions_left - self.notes.revisions :]",
         f"{CENSUS}no_more_revisions_than_foreseen_are_sealed_in_a_night_and_the_rest_later",
+    ),
+    Fault(
+        "a migration makes a revision of every order",
+        "archiver/capture.py",
+        "            same |= inherited & ~self._inheritance.changed(rows, match)\n",
+        "            pass\n",
+        f"{RETIREMENT}orders_keep_being_known_under_the_source_that_continues_theirs",
+    ),
+    Fault(
+        "another order with an old number is taken for the old one",
+        "archiver/inheritance.py",
+        "~result.found & ~apart",
+        "~result.found",
+        f"{RETIREMENT}another_order_with_an_old_number_is_sealed",
+    ),
+    Fault(
+        "a retired source is sealed on",
+        "archiver/nightly.py",
+        "        self.catalog.require_in_use(source.source.name)\n",
+        "",
+        f"{RETIREMENT}a_retired_source_in_the_configuration_is_refused_and_others_are_sealed",
     ),
     Fault(
         "duplicates are counted as new",
