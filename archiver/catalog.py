@@ -62,6 +62,8 @@ class Catalog:
     """Alarms: manifests that a server stored without their lock."""
     fence: Fence | None = None
     """Needed by a run that adds manifests to a store which lets several writers win a key."""
+    _passed: bool = field(default=False, init=False)
+    """The chain has what the fence does not know: it is new, or others pass it by."""
 
     def refresh(self) -> None:
         """Read the manifests that were added since; send the one that a dead run had claimed.
@@ -149,6 +151,9 @@ class Catalog:
             raise ValueError(message)
         content = self.archive.signed(manifest, "manifest")
         if self.fence is not None:
+            if self._passed:
+                self.fence.adopt(len(self.entries), self.head)
+                self._passed = False
             self.fence.claim(manifest.number, content)
         self._store(manifest, content)
         about = {"number": manifest.number, "source": manifest.source, "day": str(manifest.day)}
@@ -220,10 +225,11 @@ class Catalog:
                 ),
             )
         if claim is not None and (claim.number, claim.sha256) == (last, self.head):
+            self._passed = False
             return
         if claim is not None:
             self.archive.alarms.append(FencePassedError(place=fence.place, number=last))
-        fence.adopt(last, self.head)
+        self._passed = True  # told again until a manifest has been decided on
 
     def _read(self, number: int, versions: Sequence[VersionEntry]) -> SignedDocument[Manifest]:
         """Return the earliest version that verifies and continues the chain."""

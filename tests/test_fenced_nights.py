@@ -360,12 +360,13 @@ def test_two_databases_are_noticed_and_nothing_is_sealed_twice(
     desk.clock.instant = at(7, 3)
     assert run(other, elsewhere).failures == []
 
-    report = run(desk, state)
-
-    assert isinstance(failure(report), FencePassedError)
-    assert report.exit is Exit.ALARM
-    assert state.place in str(failure(report))
-    assert run(desk, state).failures == []  # told once; the chain counts
+    for number in (61, 62):  # told until a manifest has been decided on; the chain counts
+        report = run(desk, state)
+        assert isinstance(failure(report), FencePassedError)
+        assert report.exit is Exit.ALARM
+        assert state.place in str(failure(report))
+        desk.rows.append(cards.order(number, at(6, 13)))
+    assert run(desk, state).failures == []
     assert desk.audit().names.most_common(1)[0][1] == 1
     elsewhere.close()
 
@@ -382,9 +383,10 @@ def test_a_writer_whom_the_fence_does_not_know_wins_and_is_noticed(
 
     assert isinstance(failure(report), AnotherRunError)
     require_finished(desk)
-    again = run(desk, state)
-    assert isinstance(failure(again), FencePassedError)
+    assert isinstance(failure(run(desk, state)), FencePassedError)
     require_finished(desk)
+    desk.clock.instant = at(7, 3)
+    assert isinstance(failure(run(desk, state)), FencePassedError)  # it seals a day
     assert run(desk, state).failures == []
     elsewhere.close()
 
