@@ -22,6 +22,7 @@ from archiver.capture import Capture, MappedSource, RepeatedIdsError, Span
 from archiver.census import Census, take_census
 from archiver.counting import DayCount, Notes
 from archiver.errors import (
+    AnotherRunError,
     ArchiverError,
     Exit,
     RetentionRefusedError,
@@ -89,7 +90,7 @@ class Sealer:
             try:
                 parts += self._counted(source, span, capture)
             except ArchiverError as error:
-                if error.exit is Exit.ALARM:
+                if error.exit is Exit.ALARM or isinstance(error, AnotherRunError):
                     raise
                 failures.append(error)
         return SealedPass(

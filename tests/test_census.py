@@ -25,7 +25,8 @@ from archiver.ports import Window
 from tests import cards
 from tests.archives import RULES, RowsSource
 from tests.desk import Desk, at, day_of, failure, founded, march, totals
-from tests.faults import Count
+from tests.faults import Count, FaultyStore
+from tests.test_crashes import Original, attempt
 
 HOUR = timedelta(hours=1)
 
@@ -525,6 +526,28 @@ def test_a_source_that_dies_in_its_census_does_not_keep_its_days_from_being_seal
     desk.sources[0] = alive
     assert desk.night().failures == []
     assert ids(desk)[-1] == "N6/1"
+
+
+@pytest.mark.parametrize("lost_reply", [False, True], ids=["not-done", "unheard"])
+def test_a_census_can_be_repeated_after_a_failure_at_any_call(
+    tmp_path: Path, lost_reply: bool
+) -> None:
+    (tmp_path / "original").mkdir()
+    original = Original(tmp_path / "original", "memory")
+    for fail_at in range(12 + lost_reply, 200, 9):  # calls before that seal days
+        desk = original.copy(tmp_path / str(fail_at))
+        desk.rows.append(cards.order(30, at(-9)))
+        desk.rows.append(cards.order(31, at(1), state="paid", done_at=None, touched_at=at(-60)))
+        store = FaultyStore(desk.store, fail_at=fail_at, lost_reply=lost_reply)
+        attempt(lambda: desk.night(store=store))  # noqa: B023  called at once
+        if store.calls <= fail_at:
+            break
+        assert attempt(desk.night) is None
+        found = desk.audit()
+        assert set(found.names.values()) == {1}
+        late, still_open = found.revisions("N30"), found.revisions("N31")
+        assert (late[0]["outcome"], still_open[0]["outcome"]) == ("completed", "open")
+    assert fail_at > 30
 
 
 def test_a_night_without_orders_puts_no_more_than_without_a_census(tmp_path: Path) -> None:
