@@ -78,6 +78,8 @@ class Span:
     """It ends with the newest day: what claims to end in the future is read with it."""
     expected: int | None = None
     """About how many rows the days have, where somebody counted."""
+    elsewhere: frozenset[date] = frozenset()
+    """Days before these that another pass seals: what ended on them is left to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +256,8 @@ class Capture:
         ends = orders["completed_at"]
         days = self._local_days(ends)
         inside: Mask = (days >= day_number(span.earliest)) & (days <= self._last_number)
+        if span.elsewhere:
+            inside &= ~np.isin(days, [day_number(day) for day in span.elsewhere])
         if self.chosen is None:
             return inside & (within(ends, span.window) | within(changed_at, span.window))
         chosen: Mask = np.where(is_open(orders), self._overdue(orders, changed_at), inside)

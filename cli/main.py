@@ -16,6 +16,7 @@ import click
 
 import archiver
 from archiver.errors import ArchiverError, Exit
+from cli.commands.backfill import backfill
 from cli.commands.demo import demo
 from cli.commands.init import init
 from cli.commands.nightly import nightly
@@ -102,7 +103,7 @@ def program() -> None:
     """
 
 
-for _command in (demo, init, source, prove_lock, nightly, reconcile, status, schedule):
+for _command in (demo, init, source, prove_lock, nightly, backfill, reconcile, status, schedule):
     program.add_command(_command)
 
 
