@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,14 +18,15 @@ from hypothesis import strategies as st
 
 from archiver.errors import VanishedError
 from archiver.mapping import OrderMapping
-from tests import cards
+from tests import archives, cards
 from tests.desk import Desk, at, founded, totals
+from tests.tally import HISTORY, NIGHT, tally
 
 LOOKBACK = timedelta(days=7)
 FIRST_DAY = 2
 """Of March 2026: the first night seals what ended on it."""
 
-EXAMPLES = 75 if settings().max_examples <= 100 else settings().max_examples
+EXAMPLES = 30 if settings().max_examples <= 100 else settings().max_examples
 """For each of two mappings; a soak run says how many."""
 
 Action = tuple[str, int, int]
@@ -67,7 +68,21 @@ DAYS = st.lists(
 # --- the shop ------------------------------------------------------------------------------------
 
 
-def happen(desk: Desk, day: int, number: int, action: Action) -> None:
+class Shop(Protocol):
+    """Where it happens."""
+
+    @property
+    def rows(self) -> list[archives.Row]:
+        """All rows."""
+
+    def change(self, number: int, **columns: object) -> None:
+        """Change columns of a row."""
+
+    def remove(self, number: int) -> None:
+        """Delete a row."""
+
+
+def happen(desk: Shop, day: int, number: int, action: Action) -> None:
     """Let something happen at the shop, at noon and some minutes."""
     kind, which, how = action
     now = at(day, 12) + timedelta(minutes=number)
@@ -270,9 +285,11 @@ def test_an_archive_holds_exactly_what_happened(
         for _ in range(2 if day.night == "twice" else 1):
             expected = oracle.night(mutable(desk), number, desk.clock.now())
             report = desk.night()
+            tally(NIGHT)
             assert [type(error) for error in report.failures] == [VanishedError] * bool(oracle.gone)
             assert report.days[-1].counts["vanished"] == oracle.gone
             assert totals(report) == expected
+    tally(HISTORY, "a shop to each")
     found = desk.audit()
     assert {
         (
