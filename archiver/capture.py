@@ -300,8 +300,13 @@ class Capture:
         own_days = local_days(own_ends, self.archive.rules.zone)
         first_day = day_number(self.span.days[0])
         on_time = (own_days >= first_day) & ~revised & ~still_open
-        # Late ones come under the last day; what expired before the first, under the first.
-        days = np.where(on_time, own_days, np.where(expired, first_day, self._last_number))
+        # Late ones come under the first day that may have them, and expired ones under the first:
+        # days are sealed oldest first, and what a night that dies between two of them leaves to
+        # the next one must lie in that one's look-back.
+        days = own_days
+        if not on_time.all():
+            late = np.where(expired, first_day, local_days(ends, self.archive.rules.zone))
+            days = np.where(on_time, own_days, late.clip(first_day, self._last_number))
         self._count(days, unchanged=same, expired=expired, orders=fresh, revisions=revised)
         self.source_paid = added([self.source_paid, paid_by_channel(rows.orders, days)])
         if (taken := inherited & same & (free > microseconds(self._now))).any():
@@ -386,7 +391,7 @@ class Capture:
         self.notes.lessened_orders += [str(masking.masked(one)) for one in some]
 
     def _take_rejects(self, rows: pa.Table, content: pa.Array) -> None:
-        """Buffer rejects that were not sealed before, under the span's last day."""
+        """Buffer rejects that were not sealed before, under the span's first day, as late ones."""
         if not len(rows):
             return
         self._rejected.append(tokens.first_64_bits(self._recogniser.orders(rows["order_id"])))
@@ -394,20 +399,20 @@ class Capture:
         digests = self._recogniser.digests(content)
         match = self.known.match(reject_tokens)
         before = match.found & (match.digest == digests).all(axis=1)
-        last = self.days[self.span.days[-1]]
-        last.counts["rejected_before"] += int(before.sum())
-        last.counts["rejects"] += int((~before).sum())
+        first = self.days[self.span.days[0]]
+        first.counts["rejected_before"] += int(before.sum())
+        first.counts["rejects"] += int((~before).sum())
         if before.all():
             return
         count = len(rows)
         now = np.full(count, microseconds(self._now))
-        last.reasons.update(rows.filter(pa.array(~before))["reason"].to_pylist())
+        first.reasons.update(rows.filter(pa.array(~before))["reason"].to_pylist())
         table = reject_rows(rows, digests, now)
         revision = np.full(count, REJECT_REVISION, np.int32)
         known = known_rows(reject_tokens, digests, revision=revision, first_seen=now)
         free_at = retention.retain_until(self._now, self.archive.rules.retention)
         cohort = retention.cohort_of(free_at, REJECTS_CLASS)
-        place = Place(kind="rejects", day=self.span.days[-1], on_time=True, cohort=cohort)
+        place = Place(kind="rejects", day=self.span.days[0], on_time=True, cohort=cohort)
         self._partitions.add(place, table, known, chosen=~before, retain_until=free_at)
 
     # --- repeated ids --------------------------------------------------------------------------

@@ -163,7 +163,8 @@ class KnownOrders:
         tables: list[pa.Table] = []
         for path in paths:
             tables.append(_read(path))
-            path.unlink()
+            with disk_errors(self.folder):
+                path.unlink()
             if sum(map(len, tables)) >= ADOPTED_AT_ONCE:
                 yield pa.concat_tables(tables)
                 tables = []

@@ -141,6 +141,8 @@ class Oracle:
     sealed_through: int | None = None
     gone: int = 0
     """Sealed orders that the shop no longer has."""
+    owed: set[int] = field(default_factory=set)
+    """Rows that an earlier night has seen and, struck by bad luck, not sealed."""
 
     def night(self, rows: list[cards.Row], last: int, now: datetime) -> dict[str, int]:
         """Return what the night of a day must report."""
@@ -154,7 +156,8 @@ class Oracle:
         by_id: dict[str, list[cards.Row]] = {}
         for row in sorted(rows, key=lambda row: int(row["id"])):
             ended, touched = self._ended(row), _instant(row["touched_at"])
-            if not (start <= ended < end or start <= touched < end):
+            inside = start <= ended < end or start <= touched < end
+            if not inside and row["id"] not in self.owed:
                 continue
             if row["paid"].startswith("-"):
                 self._reject(row, "negative-money", count)
@@ -165,11 +168,12 @@ class Oracle:
         self._census(rows, met, end, now, count)
         self.gone = len(self.known.keys() - {row["no"] for row in rows})
         self.sealed_through = last
+        self.owed = set()
         return counts
 
     def _in_reach(self, row: cards.Row, start: datetime, end: datetime) -> bool:
         ended, touched = self._ended(row), _instant(row["touched_at"])
-        inside = start <= ended < end or start <= touched < end
+        inside = start <= ended < end or start <= touched < end or row["id"] in self.owed
         return inside and (ended < end or row["paid"].startswith("-"))
 
     def _census(
