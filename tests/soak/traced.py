@@ -30,7 +30,16 @@ from tests.servers.seaweedfs import S3Bucket
 from tests.servers.shared import ServerMissingError
 from tests.soak.progress import Progress, listed
 
-NIGHT: Final = (sys.executable, "-c", "from cli.main import main; main()", "nightly", "--json")
+NIGHT: Final = ("-c", "from cli.main import main; main()", "nightly", "--json")
+_WAITING: Final = """
+import sys, pyarrow.parquet, boto3, connectorx, rich.table
+import archiver.wiring, archiver.nightly, cli.main, cli.commands.nightly, cli.views.nights
+print("ready", file=sys.stderr, flush=True)
+sys.stdin.readline()
+cli.main.main()
+"""
+AFTER_IMPORTS: Final = ("-c", _WAITING, "nightly", "--json")
+"""A night that waits before it begins: what Python does to start is nobody's business here."""
 TIMEOUT_S: Final = 300
 """For a night of some orders; one that takes longer hangs."""
 
@@ -94,10 +103,10 @@ class Host:
         """The host as tests drive it."""
         return Site(self.folder, environment=dict(self.environment))
 
-    def night(self, *tracer: str) -> subprocess.CompletedProcess[str]:
+    def night(self) -> subprocess.CompletedProcess[str]:
         """Run a night as the nightly job does."""
         return subprocess.run(
-            [*tracer, *NIGHT, "--config", str(self.folder / "archiver.toml")],
+            [sys.executable, *NIGHT, "--config", str(self.folder / "archiver.toml")],
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
@@ -105,39 +114,60 @@ class Host:
             timeout=TIMEOUT_S,
         )
 
+    def traced_night(self, *options: str) -> tuple[int, str, list[str]]:
+        """Run a night under `strace`; return its exit, what it said, and the trace's lines."""
+        trace = self.folder / "trace"
+        night = subprocess.Popen(
+            [sys.executable, *AFTER_IMPORTS, "--config", str(self.folder / "archiver.toml")],
+            env={**os.environ, **self.environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with night:
+            assert night.stderr is not None
+            assert night.stderr.readline() == "ready\n"
+            tracer = subprocess.Popen(
+                ["strace", "-f", "-y", "-o", str(trace), *options, "-p", str(night.pid)],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            with tracer:
+                assert tracer.stderr is not None
+                assert "attached" in tracer.stderr.readline()
+                said, told = night.communicate("\n", timeout=TIMEOUT_S)
+        lines = trace.read_text("utf-8", "replace").splitlines()
+        trace.unlink()
+        return night.returncode, said + told, lines
+
     def calls(self) -> list[Call]:
         """Run a night and return its calls on the archive's files and on sockets."""
-        trace = self.folder / "trace"
-        self.night("strace", "-f", "-y", "-qq", "-o", str(trace))
         seen: Counter[tuple[str, str]] = Counter()
         found: dict[Call, None] = {}
-        for line in trace.read_text("utf-8", "replace").splitlines():
+        _, _, lines = self.traced_night()
+        for line in lines:
             if match := _CALL.match(line):
                 seen[match[1], match[2]] += 1
                 ours = f"{self.folder}/" in line or "<socket:" in line or "<TCP" in line
                 if match[2] in FAULTS and ours:
                     found[Call(match[2], seen[match[1], match[2]])] = None
-        trace.unlink()
         return list(found)
 
     def broken_night(self, broken: Broken) -> Night:
         """Run a night with a fault, then one without, and look at what is there."""
-        trace = self.folder / "trace"
-        injection = ("-e", f"trace={broken.call.name}", "-e", str(broken))
-        options = ("-f", "-y", "-q", "--seccomp-bpf", "-o", str(trace))
-        ended = self.night("strace", *options, *injection)
-        told = trace.read_text("utf-8", "replace").splitlines()
+        ended, said, told = self.traced_night("-e", f"trace={broken.call.name}", "-e", str(broken))
         lines = [line for line in told if "(INJECTED)" in line]
         if "signal=KILL" in broken.how:  # all threads of a process die of one
             lines = [line for line in told if "killed by SIGKILL" in line][:1]
-        trace.unlink()
         finding = ""
-        if ended.returncode == _BUG and lines and all(f"{self.folder}/" in line for line in lines):
-            finding = f"exit 1: {ended.stdout[-2000:]}{ended.stderr[-2000:]}\n{lines}"
+        if ended == _BUG and lines and all(f"{self.folder}/" in line for line in lines):
+            finding = f"exit 1: {said[-2000:]}\n{lines}"
         again = self.night()
         if again.returncode not in (0, 3):
             finding += f"one rerun does not repair it: {again.stdout[-2000:]}{again.stderr[-2000:]}"
-        return Night(broken, ended.returncode, len(lines), finding)
+        return Night(broken, ended, len(lines), finding)
 
     def audit(self) -> Audit:
         """Let an auditor open everything; what does not hold is an AssertionError."""
