@@ -298,15 +298,8 @@ class Capture:
         self.notes.revisions += int(revised.sum())
         self.notes.restored += int(restored.sum())
         own_days = local_days(own_ends, self.archive.rules.zone)
-        first_day = day_number(self.span.days[0])
-        on_time = (own_days >= first_day) & ~revised & ~still_open
-        # Late ones come under the first day that may have them, and expired ones under the first:
-        # days are sealed oldest first, and what a night that dies between two of them leaves to
-        # the next one must lie in that one's look-back.
-        days = own_days
-        if not on_time.all():
-            late = np.where(expired, first_day, local_days(ends, self.archive.rules.zone))
-            days = np.where(on_time, own_days, late.clip(first_day, self._last_number))
+        on_time = (own_days >= day_number(self.span.days[0])) & ~revised & ~still_open
+        days = self._days_of(own_days, ends, on_time=on_time, expired=expired)
         self._count(days, unchanged=same, expired=expired, orders=fresh, revisions=revised)
         self.source_paid = added([self.source_paid, paid_by_channel(rows.orders, days)])
         if (taken := inherited & same & (free > microseconds(self._now))).any():
@@ -343,6 +336,16 @@ class Capture:
             cohort = retention.cohort_of(free_at, ORDERS_CLASS)
             place = Place(kind="orders", day=day_of(day), on_time=bool(own), cohort=cohort)
             self._partitions.add(place, rows.orders, known, chosen=part, retain_until=free_at)
+
+    def _days_of(self, own_days: Ints, ends: Ints, *, on_time: Mask, expired: Mask) -> Ints:
+        """Return under which day each row is sealed, if it is: what is late, as early as may be.
+
+        Days are sealed oldest first, and what a night that dies between two of them leaves to the
+        next one must lie in that one's look-back.
+        """
+        first_day = day_number(self.span.days[0])
+        late = np.where(expired, first_day, local_days(ends, self.archive.rules.zone))
+        return np.where(on_time, own_days, late.clip(first_day, self._last_number))
 
     def _take_over(self, rows: Rows, match: Match, taken: Mask, retained: Ints) -> None:
         """Make inherited orders known under this source's name, as they are now."""
