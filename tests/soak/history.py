@@ -3,15 +3,18 @@
 import random
 import shutil
 import tempfile
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from archiver.errors import ArchiverError, VanishedError
+from archiver.errors import AnotherRunError, ArchiverError, VanishedError
 from tests import cards
-from tests.desk import at, founded
+from tests.archives import Place
+from tests.desk import Desk, at, founded
 from tests.faults import Count
 from tests.soak.account import Account, Visible, lock_manifests
 from tests.soak.badluck import BadLuck, DeathError, HostClock, inner
@@ -22,6 +25,8 @@ from tests.test_many_histories import drawn
 DAYS: Final = 5
 ATTEMPTS: Final = 2
 """Unlucky ones of a night at most, before one without bad luck."""
+RACES: Final = 0.1
+"""The share of nights that several hosts run at once."""
 KEY_FILES: Final = ("token.key", "signer.key", "archive.json")
 """What a night reads, and its host may lose."""
 
@@ -78,7 +83,10 @@ class _History:
         self.account.due(mutable(self.desk), day, self.desk.clock.now())
         for _ in range(self.chance.randint(0 if rerun else 1, ATTEMPTS)):
             self._misfortune()
-            self._unlucky_night()
+            if self.chance.random() < RACES:
+                self._race(self.chance.randint(2, 8))
+            else:
+                self._unlucky_night()
             self.account.require_nothing_half_visible()
         self.clock.off *= 0  # somebody looks after it
         if lock_manifests(self.desk):
@@ -132,6 +140,32 @@ class _History:
                 lost.write_bytes(kept)
         self.lived.nights[ended] += 1
         self.lived.faults += luck.happened
+
+    def _race(self, runs: int) -> None:
+        """Run a night on several hosts at once: one seals a day, the others hear of it."""
+        desks = [self.desk]
+        for number in range(1, runs):
+            folder = self.older.with_name(f"host-{number}")
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(self.desk.place.folder, folder)
+            sources = [replace(self.desk.source)]
+            desks.append(replace(self.desk, place=Place(folder), sources=sources))
+        start = threading.Barrier(runs)
+
+        def run(desk: Desk) -> str:
+            start.wait(timeout=60)
+            try:
+                failed = {type(error) for error in desk.night().failures} - {VanishedError}
+            except AnotherRunError:  # it has made the lock proof, perhaps
+                return "outrun"
+            assert failed <= {AnotherRunError}, failed
+            return "outrun" if failed else "sealed"
+
+        with ThreadPoolExecutor(runs) as pool:
+            ended = list(pool.map(run, desks))
+        assert "sealed" in ended, "nobody won"
+        self.lived.nights.update(ended)
+        self.lived.faults[f"race of {runs}"] += 1
 
     def _end(self) -> None:
         """An auditor opens everything; one more night finds nothing to do."""
