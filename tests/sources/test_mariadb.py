@@ -1,6 +1,5 @@
 """The dujiaoka preset on a real MariaDB."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -190,12 +189,10 @@ def test_days_count_by_the_shops_calendar(shop_database: ShopDatabase) -> None:
 
 def test_a_wrong_password_is_told_at_once_and_never_repeated(shop_database: ShopDatabase) -> None:
     source = dujiaoka(shop_database, password="canary-wrong-5512")
-    begin = time.monotonic()
 
     with pytest.raises(SourceAccessError) as caught:
         list(source.pages(EVER))
 
-    assert time.monotonic() - begin < 15
     assert "user name or password is wrong" in str(caught.value)
     assert "canary" not in repr(caught.value) + str(caught.value)
     assert caught.value.__cause__ is None
