@@ -9,7 +9,7 @@ from tests.soak.history import live, nights_of
 from tests.tally import FAULT, HISTORY, NIGHT, tally
 
 SEED, HISTORIES, PARTS = 1, 24, 4
-CALLS = 3
+CALLS = 2
 
 
 @pytest.mark.parametrize("part", range(PARTS))
