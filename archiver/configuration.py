@@ -141,6 +141,8 @@ class StateSection(Section):
     """`[state]`."""
 
     url: str = "sqlite:///state.db"
+    """Or `postgresql://user@host/database`: one for all hosts of this archive."""
+    password_env: str | None = None
 
 
 class ReconcileSection(Section):

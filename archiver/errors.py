@@ -164,6 +164,29 @@ class StoreAccessError(ArchiverError):
     next = "archiver status"
 
 
+class StateAccessError(ArchiverError):
+    """The state database refuses us: wrong password, unknown database, missing right."""
+
+    exit = Exit.FIX_REQUEST
+    code = "state-access"
+    en = "The state database {place} refuses access: {detail}"
+    zh = "状态数据库 {place} 拒绝访问：{detail}"
+    next = "archiver status"
+
+
+class StateVersionError(ArchiverError):
+    """Tables of the state database are of another version of this software."""
+
+    exit = Exit.FIX_REQUEST
+    code = "state-version"
+    en = (
+        "The state database's tables {part} are of version {found}, this software knows {known}: "
+        "install the version that made them"
+    )
+    zh = "状态数据库中 {part} 的表为第 {found} 版，本软件只识别第 {known} 版：请安装创建它的版本"
+    next = "archiver --version"
+
+
 class LockProofInconclusiveError(ArchiverError):
     """The prover's credentials may not do what the lock is to refuse: nothing was proven."""
 
@@ -219,6 +242,16 @@ class StoreError(ArchiverError):
     en = "The store did not do it ({key}): {detail}"
     zh = "存储未完成操作（{key}）：{detail}"
     next = "archiver nightly"
+
+
+class StateUnavailableError(ArchiverError):
+    """The state database is down, busy or broke off; look before doing it again."""
+
+    exit = Exit.TRY_LATER
+    code = "state-unavailable"
+    en = "The state database {place} cannot be used now: {detail}"
+    zh = "状态数据库 {place} 暂时不可用：{detail}"
+    next = "archiver status"
 
 
 class KeyServiceError(ArchiverError):
@@ -330,6 +363,16 @@ class TamperedError(ArchiverError):
     code = "tampered"
     en = "{key} does not verify: {detail}"
     zh = "{key} 校验未通过：{detail}"
+    next = "archiver status"
+
+
+class StateDamagedError(ArchiverError):
+    """The state database is damaged, or is no database."""
+
+    exit = Exit.ALARM
+    code = "state-damaged"
+    en = "The state database {place} is damaged: {detail}"
+    zh = "状态数据库 {place} 已损坏：{detail}"
     next = "archiver status"
 
 

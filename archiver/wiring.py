@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from archiver.capture import MappedSource
     from archiver.nightly import Night
     from archiver.sources.database import DatabaseSource
+    from archiver.state import State
     from archiver.webhook import Webhook
 
 ANCHOR: Final = "archive.json"
@@ -131,6 +132,19 @@ class Installation:
     def index_folder(self) -> Path:
         """Where the local index and caches are."""
         return self.folder / self.configuration.index.path
+
+    @cached_property
+    def state(self) -> "State":
+        """The transactional state, not yet connected.
+
+        Raises:
+            ConfigurationError: Its URL cannot be used, or the environment lacks its password.
+            LocalDiskError: Its file cannot be made.
+        """
+        from archiver.state import open_state
+
+        section = self.configuration.state
+        return open_state(section.url, self.folder, self._variable("state", section.password_env))
 
     @property
     def textfile(self) -> Path | None:
