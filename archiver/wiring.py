@@ -129,6 +129,16 @@ class Installation:
         )
 
     @property
+    def anchored(self) -> documents.Archive:
+        """The archive's document as this host knows it; the store is not asked."""
+        return read_anchor(self._anchor())
+
+    @property
+    def operators_key(self) -> Path:
+        """Where the key of operators' factors is."""
+        return self._key_file("operators", self.configuration.keys.operators)
+
+    @property
     def index_folder(self) -> Path:
         """Where the local index and caches are."""
         return self.folder / self.configuration.index.path

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from archiver.access_log import heads as head_files
-from archiver.access_log.entry import Chained, Entry, decode, digest, encode
+from archiver.access_log.entry import Chained, Entry, decode, digest, encode, place_of
 from archiver.access_log.heads import Head
 from archiver.access_log.tables import PART, entries, heads
 from archiver.errors import ArchiverError, LocalDiskError, Said, StateUnavailableError
@@ -174,7 +174,7 @@ class AccessLog:
         *,
         since: datetime | None = None,
         operator: str | None = None,
-        origin: str | None = None,
+        place: str | None = None,
         limit: int | None = None,
     ) -> list[Chained]:
         """Return the newest entries of all nodes, oldest first.
@@ -182,7 +182,7 @@ class AccessLog:
         Args:
             since: Not older ones.
             operator: Of this one only.
-            origin: From there only.
+            place: From there only (`archiver.access_log.entry.place_of`).
             limit: At most so many, the newest.
 
         Raises:
@@ -195,8 +195,8 @@ class AccessLog:
             query = query.where(entries.c.at >= microseconds(since))
         if operator is not None:
             query = query.where(entries.c.operator == operator)
-        if origin is not None:
-            query = query.where(entries.c.origin == origin)
+        if place is not None:
+            query = query.where(entries.c.place == place)
         with self._reading() as connection:
             found = connection.scalars(query.limit(limit)).all()
         return [decode(body) for body in reversed(found)]
@@ -266,7 +266,7 @@ def columns_of(at: datetime, entry: Entry) -> dict[str, object]:
     return {
         "at": microseconds(at),
         "operator": entry.operator,
-        "origin": entry.origin,
+        "place": place_of(entry.origin),
         "command": entry.command,
         "outcome": entry.outcome.value,
     }

@@ -6,6 +6,7 @@ stored and sealed as they are (FORMAT.md 3, "Access part").
 """
 
 import hashlib
+import ipaddress
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -64,7 +65,7 @@ class Entry:
     """None: nobody was logged in, the host's own account acted."""
     role: str | None = None
     origin: str = ""
-    """From where: the host's account and, over SSH or HTTP, the address."""
+    """From where: `account@host`, ` ssh:ADDRESS` behind it over SSH; `ip:ADDRESS` over HTTP."""
     purpose: str | None = None
     case: str | None = None
     question: Sequence[Asked] = ()
@@ -150,3 +151,22 @@ def digest(body: bytes) -> str:
 def instant(at: datetime) -> str:
     """Return an instant as it stands in entries and heads: UTC, microseconds."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def place_of(origin: str) -> str:
+    """Return what counts as one place: an account of a host, an IPv4 address, an IPv6 /64.
+
+    The address of an SSH connection is told by its user's own shell and proves nothing.
+    """
+    first = origin.split(" ", 1)[0][:200]
+    if not first.startswith("ip:"):
+        return first
+    try:
+        address = ipaddress.ip_address(first.removeprefix("ip:"))
+    except ValueError:
+        return first
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return f"ip:{address.ipv4_mapped}"
+        return f"ip:{ipaddress.ip_network((address, 64), strict=False)}"
+    return f"ip:{address}"

@@ -24,13 +24,13 @@ entries: Final = Table(
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("at", BigInteger, nullable=False),  # microseconds since 1970, UTC
     Column("operator", String(64)),
-    Column("origin", String(200), nullable=False),
+    Column("place", String(200), nullable=False),
     Column("command", String(64), nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("digest", String(64), nullable=False),
     Index("access_entries_by_operator", "operator", "at"),
-    Index("access_entries_by_origin", "origin", "at"),
+    Index("access_entries_by_place", "place", "at"),
 )
 """`body` counts; the other columns repeat it for searching and are compared with it by
 `access verify`."""

@@ -15,7 +15,7 @@ QUESTION: Final = Entry(
     outcome=Outcome.ANSWERED,
     operator="alice",
     role="support",
-    origin="ssh:203.0.113.7",
+    origin="alice@desk ssh:203.0.113.7",
     purpose="退款核对",
     question=(Asked(kind="order", token="00" * 8),),
     filters={"from": "2026-03-01"},

@@ -1,0 +1,212 @@
+"""From the first operator to the log of what he did, on the command line."""
+
+import json
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from archiver.access_log.heads import Head, read_heads
+from archiver.desk import Desk
+from archiver.policy import Role
+from cli.commands.operator import ROLES
+from tests.cli.conftest import Terminal
+from tests.cli.people import PASSWORD, Office
+from tests.operators.people import CHEAP
+
+
+@pytest.fixture(autouse=True)
+def _guesses_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Desk, "costs", CHEAP)
+
+
+@pytest.fixture
+def office(founded: Terminal) -> Office:
+    """An archive with an administrator, who is logged in."""
+    made = Office(founded)
+    assert made.add("root", "administrator").exit == 0
+    assert made.login("root").exit == 0
+    return made
+
+
+def log_of(office: Office) -> list[tuple[str, str | None, str, str | None]]:
+    """Return the log's lines as an auditor sees them."""
+    assert office.add("audrey", "auditor").exit == 0
+    assert office.login("audrey").exit == 0
+    entries = office.terminal.json("access", "log").document["entries"]
+    return [(one["command"], one["operator"], one["outcome"], one["detail"]) for one in entries]
+
+
+def test_the_first_operator_is_made_by_the_host_and_the_others_by_him(founded: Terminal) -> None:
+    office = Office(founded)
+    assert founded.json("login", "root", stdin="a\nb\n").codes == ["login-needed"]
+    refused = office.add("sue", "support")
+    assert (refused.exit, refused.codes) == (2, ["request"])
+
+    first = office.add("root", "administrator")
+    assert first.document["created_by"] is None
+    assert len(first.document["recovery_codes"]) == 10
+    assert office.add("sue", "support").codes == ["login-needed"]
+
+    assert office.login("root").exit == 0
+    assert office.add("sue", "support").document["created_by"] == "root"
+    listed = founded.json("operator", "list").document["operators"]
+    assert [(one["operator"], one["role"]) for one in listed] == [
+        ("root", "administrator"),
+        ("sue", "support"),
+    ]
+    assert set(ROLES) == set(Role)
+
+
+def test_what_a_role_may_not_do_is_refused_and_recorded(office: Office) -> None:
+    office.add("sue", "support")
+    office.login("sue")
+    for words in (
+        ("operator", "add", "eve", "--role", "administrator"),
+        ("operator", "disable", "root"),
+        ("operator", "reset", "root"),
+        ("operator", "list"),
+        ("approvals",),
+        ("approve", "1"),
+        ("access", "log"),
+    ):
+        ran = office.terminal.json(*words, stdin=f"{PASSWORD}\n")
+        assert (ran.exit, ran.codes) == (11, ["not-allowed"]), words
+
+    office.login("root")
+    denied = [line for line in log_of(office) if line[2] == "denied"]
+    assert [line[0] for line in denied] == [
+        *("operator add", "operator disable", "operator reset", "operator list"),
+        *("approvals", "approve", "access log"),
+    ]
+    assert {line[1] for line in denied} == {"sue"}
+
+
+def test_each_act_stands_in_the_log_with_who_and_from_where(office: Office) -> None:
+    office.add("sue", "support")
+    office.terminal.json("login", "sue", stdin="wrong\n000000\n")
+    office.terminal.json("login", "my password", stdin="wrong\n000000\n")
+    office.terminal.json("operator", "disable", "sue")
+
+    lines = log_of(office)
+    assert lines == [
+        ("operator add", None, "done", "root (administrator)"),
+        ("login", "root", "done", None),
+        ("operator add", "root", "done", "sue (support)"),
+        ("login", None, "failed", "sue: login-refused"),
+        ("login", None, "failed", "login-refused"),
+        ("operator disable", "root", "done", "sue"),
+        ("operator add", "root", "done", "audrey (auditor)"),
+        ("login", "audrey", "done", None),
+        ("access log", "audrey", "done", None),
+    ]
+    first = office.terminal.json("access", "log", "--limit", "1").document["entries"][0]
+    assert (first["node"], first["number"]) == ("main", 10)
+    assert "@" in first["origin"]
+
+
+def test_an_act_that_fails_after_it_was_recorded_is_recorded_as_failed(office: Office) -> None:
+    ran = office.terminal.json("operator", "disable", "root")
+    assert (ran.exit, ran.codes) == (11, ["not-allowed"])
+    assert ("operator disable", "root", "failed", "root: not-allowed") in log_of(office)
+
+
+def test_a_session_is_held_for_this_account_alone_and_logging_out_ends_it(office: Office) -> None:
+    home = Path(str(office.terminal.environment["XDG_STATE_HOME"]))
+    tokens = list(home.rglob("*.session"))
+    assert [stat.S_IMODE(path.stat().st_mode) for path in tokens] == [0o600]
+    assert office.terminal.json("logout").document["operator"] == "root"
+    assert office.terminal.json("logout").document["operator"] is None
+    assert office.terminal.json("operator", "list").codes == ["login-needed"]
+
+
+def test_a_token_that_others_can_read_is_not_used(office: Office) -> None:
+    home = Path(str(office.terminal.environment["XDG_STATE_HOME"]))
+    (token,) = home.rglob("*.session")
+    token.chmod(0o644)
+    assert office.terminal.json("operator", "list").codes == ["login-needed"]
+    token.unlink()
+    token.symlink_to("/etc/hostname")
+    assert office.terminal.json("operator", "list").codes == ["login-needed"]
+
+
+def test_two_people_at_one_account_are_told_apart_by_the_environment(office: Office) -> None:
+    office.add("audrey", "auditor")
+    office.login("audrey")
+    office.terminal.environment["ARCHIVER_OPERATOR"] = "root"
+    assert office.add("sue", "support").document["created_by"] == "root"
+    office.terminal.environment["ARCHIVER_OPERATOR"] = "../audrey"
+    assert office.terminal.json("operator", "list").codes == ["login-needed"]
+
+
+def test_passwords_and_codes_come_from_standard_input_or_the_command_ends(office: Office) -> None:
+    for words, lines in [
+        (("login", "root"), ""),
+        (("login", "root"), f"{PASSWORD}\n"),
+        (("operator", "add", "sue", "--role", "support"), ""),
+    ]:
+        ran = office.terminal.json(*words, stdin=lines)
+        assert (ran.exit, ran.codes) == (2, ["request"])
+    ran = office.terminal.json("operator", "add", "sue", "--role", "support", stdin="short\n")
+    assert ran.codes == ["password-refused"]
+
+
+def test_nothing_that_opens_the_archive_stands_in_a_file_in_plain(office: Office) -> None:
+    secret = office.secrets["root"]
+    folders = (office.terminal.folder, Path(str(office.terminal.environment["XDG_STATE_HOME"])))
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                assert PASSWORD.encode() not in content, path
+                assert secret.encode() not in content, path
+
+
+def test_a_new_operator_sees_a_code_to_scan_and_what_to_keep(founded: Terminal) -> None:
+    ran = founded.archiver(
+        "operator", "add", "root", "--role", "administrator", stdin=f"{PASSWORD}\n"
+    )
+    assert ran.exit == 0
+    assert "█" in ran.out
+    assert "otpauth://totp/" in ran.out
+    assert len([line for line in ran.out.splitlines() if line.count("-") == 6]) == 5
+
+
+@pytest.mark.parametrize("lang", ["en_US.UTF-8", "zh_CN.UTF-8"])
+def test_people_are_told_in_their_language(office: Office, lang: str) -> None:
+    for words in (("operator", "list"), ("approvals",), ("logout",)):
+        ran = office.terminal.archiver(*words, lang=lang)
+        assert ran.exit == 0
+        assert any("\u4e00" <= letter <= "\u9fff" for letter in ran.out) == lang.startswith("zh")
+
+
+def test_the_head_of_the_log_is_told_elsewhere(
+    founded: Terminal, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert founded.json("access", "head").codes == ["configuration"]
+    path = tmp_path_factory.mktemp("elsewhere") / "heads.jsonl"
+    founded.config.write_text(
+        founded.config.read_text("utf-8") + f'[access]\nhead_file = "{path}"\n', "utf-8"
+    )
+    office = Office(founded)
+    assert founded.json("access", "head").document["number"] is None
+    office.add("root", "administrator")
+    office.login("root")
+    assert founded.json("access", "head").document["number"] == 2
+    assert [one.number for one in read_heads(path) if isinstance(one, Head)] == [1, 2]
+    assert json.loads(path.read_text().splitlines()[0])["node"] == "main"
+
+
+def test_without_a_record_there_is_no_session_and_no_answer(office: Office) -> None:
+    state = office.terminal.folder / "state.db"
+    with sqlite3.connect(state) as connection:
+        connection.execute("DELETE FROM access_entries WHERE number = 2")
+    connection.close()
+    for ran in (office.terminal.json("operator", "list"), office.login("root")):
+        assert (ran.exit, ran.codes) == (20, ["access-log-broken"])
+        assert "operators" not in ran.document
+    with sqlite3.connect(state) as connection:
+        sessions = connection.execute("SELECT count(*) FROM operator_sessions").fetchone()
+    connection.close()
+    assert sessions == (1,)
