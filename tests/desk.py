@@ -10,7 +10,8 @@ from archiver.archive import Archive, Rules
 from archiver.capture import MappedSource
 from archiver.errors import ArchiverError
 from archiver.mapping import OrderMapping
-from archiver.nightly import DayReport, NightReport
+from archiver.naming import DayReport
+from archiver.nightly import NightReport
 from archiver.ports import Clock, ObjectStore
 from archiver.stores.memory import MemoryStore
 from tests import cards

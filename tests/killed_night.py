@@ -1,10 +1,15 @@
-"""A night in a process of its own, to be killed: `python -m tests.killed_night FOLDER`.
+"""Nights in processes of their own, to be killed: `python -m tests.killed_night`.
 
-The archive, its vault and its rows (JSON) lie in the folder. Says `ready` when it begins.
+Takes folders on standard input, a line each, in which an archive, its vault and its rows (JSON)
+lie. Answers with the process id of the night that begins there and, asked by an empty line, with
+how it ended; until then nobody else gets that id. The nights are forks of a process that has
+imported everything and started no thread.
 """
 
 import json
+import os
 import sys
+import traceback
 from datetime import datetime
 from pathlib import Path
 
@@ -23,16 +28,31 @@ def leave(desk: Desk) -> None:
     (desk.place.folder / ROWS).write_text(json.dumps(told, ensure_ascii=False))
 
 
-def main(folder: Path) -> None:
+def seal(folder: Path) -> None:
     """Run the night."""
     told = json.loads((folder / ROWS).read_text())
     clock = FrozenClock(datetime.fromisoformat(told["now"]))
     source = RowsSource(cards.OWN, told["rows"], exact=True)
     store = DirectoryStore(folder / "vault", clock)
     desk = Desk(Place(folder), clock, store, RULES, [source])
-    print("ready", flush=True)
     desk.night(threads=2)
 
 
+def main() -> None:
+    """Run a night in each folder that is named."""
+    for line in iter(sys.stdin.readline, ""):
+        night = os.fork()
+        if not night:
+            try:
+                seal(Path(line.rstrip("\n")))
+            except BaseException:  # noqa: BLE001  a fork must not go on with this loop
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        print(night, flush=True)
+        sys.stdin.readline()
+        print(os.waitstatus_to_exitcode(os.waitpid(night, 0)[1]), flush=True)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -283,33 +283,58 @@ def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Original:
 
 @pytest.mark.parametrize("part", range(2))
 def test_a_night_that_was_killed_anywhere_is_finished_by_the_next(
-    on_disk: Original, tmp_path: Path, part: int
+    on_disk: Original, nights: "Nights", tmp_path: Path, part: int
 ) -> None:
     chance = random.Random(f"{part}")
     killed = 0
     for number in range(part, KILLS, 2):
         desk = on_disk.copy(tmp_path / str(number))
         vault = desk.place.folder / "vault"
-        there = files_in(vault)
+        # So many files later, and a little: anywhere between two steps.
+        wanted = files_in(vault) + chance.randrange(19)
         killed_night.leave(desk)
-        night = subprocess.Popen(
-            [sys.executable, "-m", "tests.killed_night", str(desk.place.folder)],
-            stdout=subprocess.PIPE,
-        )
-        with night:
-            assert night.stdout is not None
-            assert night.stdout.readline() == b"ready\n"
-            # So many files later, and a little: anywhere between two steps.
-            wanted = there + chance.randrange(19)
-            while files_in(vault) < wanted and night.poll() is None:
-                time.sleep(0.0005)
-            time.sleep(chance.random() * 0.01)
-            night.kill()
-        killed += night.returncode == -signal.SIGKILL
+        night = int(nights.ask(str(desk.place.folder)))
+        while files_in(vault) < wanted and is_running(night):
+            time.sleep(0.0005)
+        time.sleep(chance.random() * 0.01)
+        os.kill(night, signal.SIGKILL)
+        killed += int(nights.ask("")) == -signal.SIGKILL
         assert attempt(desk.night) is None
         require_finished(desk)
         shutil.rmtree(desk.place.folder)
     assert killed > KILLS / 4
+
+
+class Nights:
+    """The process whose forks run nights."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def ask(self, line: str) -> str:
+        """Say a line and return the answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(line, file=self._process.stdin, flush=True)
+        return self._process.stdout.readline()
+
+
+@pytest.fixture(scope="module")
+def nights() -> Iterator[Nights]:
+    command = [sys.executable, "-m", "tests.killed_night"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        yield Nights(process)
+        process.communicate()  # its input ends, and so does it
+
+
+def is_running(process: int) -> bool:
+    """Whether it runs; one that has ended, waited for or not, does not."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def files_in(vault: Path) -> int:

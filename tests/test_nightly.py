@@ -286,7 +286,7 @@ def test_a_first_night_misses_nothing_where_source_and_archive_have_other_calend
 def test_what_happened_while_no_night_ran_is_caught_up_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int, rows_per_pass: int
 ) -> None:
-    monkeypatch.setattr("archiver.nightly.ROWS_PER_PASS", rows_per_pass)
+    monkeypatch.setattr("archiver.spans.ROWS_PER_PASS", rows_per_pass)
     desk = founded(tmp_path, [cards.order(n, at(n)) for n in range(1, 5)])
     desk.night()
     # A row that ended before the last night and was committed after it; an old order that was
@@ -308,7 +308,7 @@ def test_what_happened_while_no_night_ran_is_caught_up_with(
 def test_a_catch_up_after_an_outage_is_cut_into_passes_that_memory_can_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_per_pass: int, passes: int
 ) -> None:
-    monkeypatch.setattr("archiver.nightly.ROWS_PER_PASS", rows_per_pass)
+    monkeypatch.setattr("archiver.spans.ROWS_PER_PASS", rows_per_pass)
     desk = founded(tmp_path, [cards.order(4, at(4))])
     desk.night()
     desk.rows.extend(cards.order(n, at(n)) for n in range(5, 13))
@@ -321,7 +321,7 @@ def test_a_catch_up_after_an_outage_is_cut_into_passes_that_memory_can_hold(
 def test_a_catch_up_in_two_goes_loses_nothing_of_what_happened_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archiver.nightly.ROWS_PER_PASS", 1)
+    monkeypatch.setattr("archiver.spans.ROWS_PER_PASS", 1)
     desk = founded(tmp_path, [cards.order(n, at(n)) for n in range(1, 5)])
     desk.night()
     desk.change(3, contact="someone@else.example", touched_at=at(5, 8))

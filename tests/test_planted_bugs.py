@@ -39,12 +39,10 @@ A_NIGHT_AGAIN = f"{CRASHES}a_night_can_be_repeated_after_a_failure_at_any_call"
 FAULTS = (
     Fault(
         "known orders are adopted before the manifest counts",
-        "archiver/nightly.py",
+        "archiver/naming.py",
         "            self.catalog.append(manifest)\n"
-        "            self.known.adopt(manifest.number, "
-        "self.known.taken_back(one.known for one in sealed))\n",
-        "            self.known.adopt(manifest.number, "
-        "self.known.taken_back(one.known for one in sealed))\n"
+        "            self.known.adopt(manifest.number, entries)\n",
+        "            self.known.adopt(manifest.number, entries)\n"
         "            self.catalog.append(manifest)\n",
         f"{A_NIGHT_AGAIN}",
     ),
@@ -64,29 +62,29 @@ FAULTS = (
     ),
     Fault(
         "no look-back from the oldest day due",
-        "archiver/nightly.py",
-        "self._midnight(days[0], 1) - rules.lookback",
-        "self._midnight(days[0], 1)",
+        "archiver/spans.py",
+        "midnight(days[0], zone, 1) - rules.lookback",
+        "midnight(days[0], zone, 1)",
         f"{NIGHTLY}what_happened_while_no_night_ran_is_caught_up_with",
     ),
     Fault(
         "the source's calendar is taken for the archive's",
-        "archiver/nightly.py",
-        "self._midnight(days[0], -2)",
-        "self._midnight(days[0])",
+        "archiver/spans.py",
+        "midnight(days[0], zone, -2)",
+        "midnight(days[0], zone)",
         f"{NIGHTLY}a_first_night_misses_nothing_where_source_and_archive_have_other_calendars",
     ),
     Fault(
         "since is ignored",
-        "archiver/nightly.py",
+        "archiver/spans.py",
         "earliest=rules.since or date.min",
         "earliest=date.min",
         f"{NIGHTLY}orders_before_since_are_not_this_archives",
     ),
     Fault(
         "any number of bytes is locked",
-        "archiver/nightly.py",
-        "if self._bytes_sealed > limit:",
+        "archiver/passes.py",
+        "if self.bytes_sealed > limit:",
         "if limit < 0:",
         f"{NIGHTLY}more_bytes_than_foreseen_are_refused_and_nothing_counts",
     ),

@@ -14,7 +14,8 @@ from cli.report import Alarm, Report, alarm_of
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from archiver.nightly import DayReport, NightReport
+    from archiver.naming import DayReport
+    from archiver.nightly import NightReport
 
 PARTITIONS = ("orders", "rejects")
 """The kinds of objects that hold rows; segments and known entries describe those."""

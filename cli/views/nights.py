@@ -14,7 +14,8 @@ from cli.texts import Words
 
 if TYPE_CHECKING:
     # Only its names: the calendar uses this module, and must not wait for pyarrow.
-    from archiver.nightly import DayReport, NightReport
+    from archiver.naming import DayReport
+    from archiver.nightly import NightReport
 
 MANY_DAYS: Final = 14
 """More than two weeks are shown by month; the last days stay apart, they are the news."""

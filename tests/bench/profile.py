@@ -17,7 +17,18 @@ from unittest import mock
 
 from rich.table import Table
 
-from archiver import batch, canonical, capture, merkle, nightly, partition, repeats, sealing, tokens
+from archiver import (
+    batch,
+    canonical,
+    capture,
+    merkle,
+    naming,
+    nightly,
+    partition,
+    repeats,
+    sealing,
+    tokens,
+)
 from archiver.known import KnownOrders
 from archiver.sources import process
 from archiver.stores import directory
@@ -51,7 +62,7 @@ STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("sealing: read back, digest, decrypt", sealing, "_read_back"),
     ("sealing: compare", sealing, "_require_equal"),
     ("sealing: sums read back", sealing, "paid_by_channel"),
-    ("known orders, manifest", nightly.Night, "_finish"),
+    ("known orders, manifest", naming.Namer, "name"),
     ("the rest of the night", nightly.Night, "run"),
 )
 

@@ -1,0 +1,130 @@
+"""A pass over a source: what is new in its days is captured and sealed. Nothing counts yet.
+
+Responsible for sealing batches while the next ones are being read, in bounded memory, and for
+the limit on what a run may lock. Until manifests name what a pass has sealed, its objects are
+orphans that nobody can read.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from archiver import sealing
+from archiver.archive import Archive
+from archiver.batch import Batch, Paid
+from archiver.capture import Capture, DayCount, MappedSource, RepeatedIdsError, Span
+from archiver.errors import RetentionRefusedError, Said, SourceUnavailableError
+from archiver.known import KnownOrders
+from archiver.ports import Progress
+
+TRIES: Final = 3
+"""Rows that change while they are read can repeat ids again; then the source must rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedPart:
+    """A sealed partition, and where its known entries wait for the manifest."""
+
+    sealed: sealing.Sealed
+    known: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedPass:
+    """What became of the rows of a pass."""
+
+    days: Mapping[date, DayCount]
+    source_paid: Paid
+    known_paid: Paid
+    parts: Sequence[SealedPart]
+
+    def of(self, day: date) -> list[SealedPart]:
+        """Return the parts of one of its days."""
+        return [part for part in self.parts if part.sealed.day == day]
+
+
+@dataclass(slots=True)
+class Sealer:
+    """Seals passes one after the other."""
+
+    archive: Archive
+    known: KnownOrders
+    executor: Executor
+    in_flight: int
+    progress: Progress
+    bytes_sealed: int = 0
+    """In memory; of this run."""
+
+    def seal(self, source: MappedSource, span: Span) -> SealedPass:
+        """Capture and seal the days of one pass.
+
+        Raises:
+            ArchiverError: The source or the store failed. Nothing counts; calling again is safe.
+        """
+        apart = np.zeros(0, np.uint64)
+        for _ in range(TRIES):
+            capture = Capture(
+                archive=self.archive,
+                mapped=source,
+                known=self.known,
+                span=span,
+                progress=self.progress,
+                apart=apart,
+            )
+            try:
+                parts = self._sealed(capture.batches())
+            except RepeatedIdsError as repeated:
+                apart = np.union1d(apart, repeated.heads)
+                continue
+            return SealedPass(
+                days=capture.days,
+                source_paid=capture.source_paid,
+                known_paid=capture.known_paid,
+                parts=parts,
+            )
+        raise SourceUnavailableError(
+            source=source.source.name,
+            detail=Said(
+                "order ids keep repeating while they are read", "读取期间订单号不断重复出现"
+            ),
+        )
+
+    def _sealed(self, batches: Iterator[Batch]) -> list[SealedPart]:
+        """Seal batches while the next ones are being read; a few at a time, memory is finite."""
+        done: list[SealedPart] = []
+        waiting: list[tuple[Future[sealing.Sealed], Path]] = []
+
+        def finish(future: Future[sealing.Sealed], known: Path) -> None:
+            done.append(SealedPart(sealed=future.result(), known=known))
+
+        try:
+            for batch in batches:
+                self._admit(batch)
+                known = self.known.set_aside(batch.known)
+                waiting.append((self.executor.submit(sealing.seal, self.archive, batch), known))
+                del batch
+                while len(waiting) >= self.in_flight:
+                    finish(*waiting.pop(0))
+            for one in waiting:
+                finish(*one)
+        finally:
+            for future, _ in waiting:
+                future.cancel()
+        return done
+
+    def _admit(self, batch: Batch) -> None:
+        """Refuse a night that locks more bytes than was foreseen: it cannot be undone."""
+        self.bytes_sealed += batch.rows.nbytes
+        limit = self.archive.rules.max_bytes_per_night
+        if self.bytes_sealed > limit:
+            raise RetentionRefusedError(
+                detail=Said(
+                    f"{batch.source} {batch.day}: more than max_bytes_per_night = {limit}",
+                    f"{batch.source} {batch.day}：超过 max_bytes_per_night = {limit}",
+                )
+            )
