@@ -63,15 +63,7 @@ class Desk:
     @cached_property
     def access_log(self) -> AccessLog:
         """This host's access log."""
-        section = self.installation.configuration.access
-        path = section.head_file
-        return AccessLog(
-            state=self.installation.state,
-            archive=self.archive,
-            node=section.node,
-            clock=self.installation.clock,
-            head_file=None if path is None else self.installation.folder / path,
-        )
+        return self.installation.access_log(self.archive)
 
     @cached_property
     def register(self) -> Register:

@@ -14,6 +14,8 @@ from datetime import date
 from typing import Final
 
 from archiver import spans
+from archiver.access_log import AccessLog
+from archiver.access_log.parts import seal_access_log
 from archiver.archive import Archive
 from archiver.capture import MappedSource, Span
 from archiver.catalog import Catalog
@@ -55,6 +57,8 @@ class Night:
     executor: Executor
     in_flight: int
     progress: Progress
+    access: AccessLog | None = None
+    """Of the state that this host uses; None where nobody has ever asked anything."""
     _sealer: Sealer = field(init=False)
     _namer: Namer = field(init=False)
 
@@ -114,9 +118,19 @@ class Night:
                     # The store or the clock lies, or the chain has moved on: another source
                     # would meet the same.
                     break
+        report.failures += self._seal_access()
         report.failures += self.archive.alarms
         log.info("night finished", extra={"exit": int(report.exit), "days": len(report.days)})
         return report
+
+    def _seal_access(self) -> Iterator[ArchiverError]:
+        """Seal what was asked since the last night; orders are sealed whatever becomes of it."""
+        try:
+            if self.access is not None:
+                seal_access_log(self.archive, self.access)
+        except ArchiverError as error:
+            log.error("access log failed", extra={"code": error.code})  # noqa: TRY400  as above
+            yield error
 
     # --- one source ----------------------------------------------------------------------------
 

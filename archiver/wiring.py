@@ -39,6 +39,7 @@ from schemas import documents
 
 if TYPE_CHECKING:
     # What only some commands need is imported by them: `status` must not wait for pyarrow.
+    from archiver.access_log import AccessLog
     from archiver.capture import MappedSource
     from archiver.nightly import Night
     from archiver.sources.database import DatabaseSource
@@ -354,7 +355,21 @@ class Installation:
             executor=executor,
             in_flight=SEALERS,
             progress=progress,
+            access=self.access_log(archive.id) if self._has_state() else None,
         )
+
+    def access_log(self, archive: str) -> "AccessLog":
+        """Return this host's chain of an archive's access log."""
+        from archiver.access_log import AccessLog
+
+        section = self.configuration.access
+        elsewhere = None if section.head_file is None else self.folder / section.head_file
+        return AccessLog(self.state, archive, section.node, self.clock, elsewhere)
+
+    def _has_state(self) -> bool:
+        """Tell whether the state was ever used: a night must not make a file for nothing."""
+        scheme, _, path = self.configuration.state.url.partition(":///")
+        return scheme != "sqlite" or (self.folder / path).exists()
 
     @contextmanager
     def _run_lock(self) -> Iterator[None]:

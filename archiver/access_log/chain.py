@@ -41,7 +41,7 @@ class AccessRecord:
         return f"{self.node}/{self.number}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class AccessLog:
     """The chain of one node, in the state database.
 
@@ -259,6 +259,12 @@ def _fail_closed() -> Iterator[None]:
     except (LocalDiskError, StateUnavailableError) as error:
         detail = Said(error.text("en"), error.text("zh"))
         raise AccessLogUnwritableError(detail=detail) from None
+
+
+def body_of(row: RowMapping) -> bytes:
+    """Return an entry's bytes as they lie in the state, also where somebody made text of them."""
+    body: bytes | str = row["body"]
+    return body.encode() if isinstance(body, str) else bytes(body)
 
 
 def columns_of(at: datetime, entry: Entry) -> dict[str, object]:

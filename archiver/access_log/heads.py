@@ -40,6 +40,8 @@ class Garbled:
     """A line that is no head."""
 
     line: int
+    torn: bool
+    """It begins like one and does not end: a crash cut it, which loses nothing else."""
 
 
 def append_head(path: Path, head: Head) -> None:
@@ -119,4 +121,5 @@ def _heads(content: bytes) -> Iterator[Head | Garbled]:
                 at=datetime.fromisoformat(fields["at"]),
             )
         except (ValueError, KeyError, TypeError):
-            yield Garbled(line=number)
+            torn = line.startswith(b'{"format"') and not line.endswith(b"}")
+            yield Garbled(line=number, torn=torn)

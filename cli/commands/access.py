@@ -1,13 +1,15 @@
 """`archiver access`: who asked what, and whether the record of it is whole."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from archiver.errors import Exit
 from cli.options import Call, command
 from cli.people import desk_of, log_alarms, session_for
-from cli.report import Report
+from cli.report import Alarm, Report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,7 +121,124 @@ def head(call: Call) -> Report:
     )
 
 
-for _command in (log, head):
+@command(
+    "verify",
+    short="Check the access log 校验访问日志",
+    text=(
+        "Check that no entry was cut, edited or lost in restoring an old state: each chain of the "
+        "state is walked and compared with the head file and with the parts in the store. Where "
+        "the base root is on this host, the parts are opened and compared, too. Needs no login and "
+        "shows no entry. Findings end it with 20.\n\n"
+        "校验访问日志是否被删减、改动，或被旧状态库覆盖：逐条核对状态库中的链，并与链头文件、"
+        "存储中的封存段比对；本机有根密钥时还会打开封存段逐条比对。无需登录，也不显示记录内容。"
+        "有发现时退出码为 20。"
+    ),
+    examples=(
+        "archiver access verify",
+        "archiver access verify --local   # without the store 不读取存储",
+        "archiver access verify --json    # findings[]{code, node, number, key, message}",
+    ),
+)
+@click.option("--local", is_flag=True, help="State and head file only. 仅核对状态库与链头文件。")
+def verify(call: Call, *, local: bool) -> Report:
+    """Compare the log with all that knows of it."""
+    from archiver.access_log.verify import verify_access_log
+    from archiver.errors import KeyUnavailableError
+
+    desk = desk_of(call)
+    archive = root = None
+    if not local:
+        archive = desk.installation.archive()
+        # Where the root is not, the ends of the parts are compared, and the report says so.
+        with suppress(KeyUnavailableError):
+            root = desk.installation.base_root(archive)
+    found = verify_access_log(desk.access_log, archive, root)
+
+    def show(console: "Console") -> None:
+        console.print(
+            call.words(
+                "access.verified",
+                entries=sum(found.entries.values()),
+                nodes=len(found.entries),
+                heads=found.heads,
+                parts=found.parts,
+            )
+        )
+        if archive is not None and not found.opened:
+            console.print(call.words("access.unopened"))
+        if desk.access_log.head_file is None:
+            console.print(call.words("access.no-head-file"))
+
+    return Report(
+        exit=Exit.ALARM if found.findings else Exit.DONE,
+        alarms=[
+            Alarm(
+                code=one.code,
+                message=call.words(
+                    "access.finding",
+                    node=one.node,
+                    said=one.said.zh if call.language == "zh" else one.said.en,
+                ),
+            )
+            for one in found.findings
+        ],
+        fields={
+            "entries": dict(found.entries),
+            "heads": found.heads,
+            "parts": found.parts,
+            "opened": found.opened,
+            "findings": [
+                {
+                    "code": one.code,
+                    "severity": "alarm",
+                    "node": one.node,
+                    "number": one.number,
+                    "key": one.key,
+                    "message": one.said.en,
+                }
+                for one in found.findings
+            ],
+        },
+        show=show,
+    )
+
+
+@command(
+    "seal",
+    short="Seal the access log now 立即封存访问日志",
+    text=(
+        "Seal what the access log has gained into the store, as every night does by itself. For "
+        "hosts that answer questions with a state of their own and run no night. Needs a signing "
+        "key and no login.\n\n"
+        "将访问日志的新增部分封存到存储；夜间任务会自动执行。供使用独立状态库、不运行夜间任务的"
+        "查询主机使用。需要签名密钥，无需登录。"
+    ),
+    examples=("archiver access seal", "archiver access seal --json"),
+)
+def seal(call: Call) -> Report:
+    """Seal the log's new entries."""
+    from archiver.access_log.parts import seal_access_log
+
+    desk = desk_of(call)
+    made = seal_access_log(desk.installation.archive(to_seal=True), desk.access_log)
+    entries = sum(part.last - part.first + 1 for part in made)
+
+    def show(console: "Console") -> None:
+        console.print(call.words("access.sealed", entries=entries, parts=len(made)))
+
+    return Report(
+        fields={
+            "entries": entries,
+            "parts": [
+                part.model_dump(mode="json", exclude={"format", "kind", "archive", "key", "sealed"})
+                for part in made
+            ],
+        },
+        show=show,
+    )
+
+
+for _command in (log, verify, head, seal):
     access.add_command(_command)
 
 

@@ -210,3 +210,47 @@ def test_without_a_record_there_is_no_session_and_no_answer(office: Office) -> N
         sessions = connection.execute("SELECT count(*) FROM operator_sessions").fetchone()
     connection.close()
     assert sessions == (1,)
+
+
+def test_a_night_seals_the_log_and_verify_compares_it(office: Office) -> None:
+    terminal = office.terminal
+    terminal.shop(orders=5, days=2)
+    assert terminal.json("nightly").exit == 3
+    found = terminal.json("access", "verify")
+    assert (found.exit, found.document["findings"]) == (0, [])
+    assert (found.document["entries"], found.document["parts"]) == ({"main": 2}, 1)
+    assert found.document["opened"]
+
+    office.login("root")
+    assert terminal.json("access", "seal").document["entries"] == 1
+    assert terminal.json("access", "seal").document["parts"] == []
+    (terminal.folder / "root.key").rename(terminal.folder.parent / "root.key")
+    with sqlite3.connect(terminal.folder / "state.db") as connection:
+        connection.execute("UPDATE access_entries SET operator = 'eve' WHERE number = 2")
+    connection.close()
+    found = terminal.json("access", "verify")
+    assert (found.exit, found.codes, found.document["opened"]) == (20, ["access-edited"], False)
+    assert terminal.json("access", "verify", "--local").codes == ["access-edited"]
+    told = terminal.archiver("access", "verify", lang="zh_CN.UTF-8")
+    assert "第 2 条：列与内容不一致" in told.err
+    assert "本机没有根密钥" in told.out
+
+
+def test_a_night_without_operators_makes_no_state(founded: Terminal) -> None:
+    founded.shop(orders=5, days=2)
+    assert founded.json("nightly").exit == 3
+    assert not (founded.folder / "state.db").exists()
+
+
+def test_a_night_seals_orders_although_the_log_was_cut_and_says_so(office: Office) -> None:
+    terminal = office.terminal
+    assert terminal.json("access", "seal").exit == 0
+    for name in ("access_entries", "access_heads"):
+        with sqlite3.connect(terminal.folder / "state.db") as connection:
+            connection.execute(f"DELETE FROM {name}")
+        connection.close()
+    terminal.shop(orders=5, days=2)
+    ran = terminal.json("nightly")
+    assert ran.exit == 20
+    assert "access-log-broken" in ran.codes
+    assert sum(day["orders"] for day in ran.document["days"]) > 0
