@@ -20,11 +20,12 @@ from archiver.access_log import AccessLog, AccessRecord, Entry, Outcome
 from archiver.errors import ArchiverError, Said
 from archiver.operators import Approvals, Logins, Register, Session
 from archiver.operators.held import Held
-from archiver.operators.logins import Limits
+from archiver.operators.logins import Limits as SessionLimits
 from archiver.operators.passwords import STANDARD, Costs
 from archiver.policy import ROLES
 from archiver.refusals import LoginNeededError, NotAllowedError
 from archiver.roots import create_secret_file, read_secret_file
+from archiver.watch import Limits, Watch
 from archiver.wiring import Installation
 
 OPERATOR_VARIABLE: Final = "ARCHIVER_OPERATOR"
@@ -113,7 +114,7 @@ class Desk:
     def logins(self) -> Logins:
         """Logins and sessions; raises what `register` raises."""
         section = self.installation.configuration.operators
-        limits = Limits(
+        limits = SessionLimits(
             idle=timedelta(minutes=section.session_idle_minutes),
             whole=timedelta(hours=section.session_hours),
         )
@@ -123,6 +124,17 @@ class Desk:
     def approvals(self) -> Approvals:
         """What takes two."""
         return Approvals(state=self.installation.state, clock=self.installation.clock)
+
+    @cached_property
+    def watch(self) -> Watch:
+        """Who asks too much."""
+        section = self.installation.configuration.watch
+        return Watch(
+            state=self.installation.state,
+            log=self.access_log,
+            clock=self.installation.clock,
+            limits=Limits(**section.model_dump()),
+        )
 
     @cached_property
     def held(self) -> Held:

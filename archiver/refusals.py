@@ -131,9 +131,9 @@ class BlockedError(ArchiverError):
 
     exit = Exit.FORBIDDEN
     code = "blocked"
-    en = "{subject} is blocked ({detail}) until compliance releases it"
-    zh = "{subject} 已被阻止（{detail}），须由合规人员解除"
-    next = "archiver operator release {subject}"
+    en = "Blocked until compliance releases it ({release}): {detail}"
+    zh = "已被阻止，须由合规人员解除（{release}）：{detail}"
+    next = "archiver operator release {release}"
 
 
 # --- 20: raise the alarm ------------------------------------------------------------------------

@@ -13,8 +13,11 @@ from cli.options import Call
 from cli.report import Alarm, alarm_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archiver.desk import Desk
     from archiver.operators import Session
+    from archiver.watch import Judgement
 
 
 def desk_of(call: Call) -> "Desk":
@@ -29,6 +32,19 @@ def desk_of(call: Call) -> "Desk":
 def log_alarms(call: Call, desk: "Desk") -> list[Alarm]:
     """Return what went wrong with the access log's head without stopping the command."""
     return [alarm_of(error, call.language, call.named_config) for error in desk.access_log.alarms]
+
+
+def watch_alarms(call: Call, judgements: "Sequence[Judgement]") -> list[Alarm]:
+    """Return what the watch found unusual and let pass: compliance hears of it by the webhook."""
+    return [
+        Alarm(
+            code="watch",
+            message=call.words(
+                "people.watch", why=one.said.zh if call.language == "zh" else one.said.en
+            ),
+        )
+        for one in judgements
+    ]
 
 
 def interactive() -> bool:

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
 
 from archiver.access_log import heads as head_files
-from archiver.access_log.entry import Chained, Entry, decode, digest, encode, place_of
+from archiver.access_log.entry import Chained, Entry, Outcome, decode, digest, encode, place_of
 from archiver.access_log.heads import Head
 from archiver.access_log.tables import PART, entries, heads
 from archiver.errors import ArchiverError, LocalDiskError, Said, StateUnavailableError
@@ -188,18 +188,30 @@ class AccessLog:
         Raises:
             TamperedError: One is no entry; `access verify` names it.
         """
-        query = select(entries.c.body).order_by(
-            entries.c.at.desc(), entries.c.node, entries.c.number.desc()
+        query = (
+            select(entries.c.body)
+            .where(*_conditions(since, operator, place))
+            .order_by(entries.c.at.desc(), entries.c.node, entries.c.number.desc())
         )
-        if since is not None:
-            query = query.where(entries.c.at >= microseconds(since))
-        if operator is not None:
-            query = query.where(entries.c.operator == operator)
-        if place is not None:
-            query = query.where(entries.c.place == place)
         with self._reading() as connection:
             found = connection.scalars(query.limit(limit)).all()
         return [decode(body) for body in reversed(found)]
+
+    def count(
+        self,
+        outcome: Outcome,
+        *,
+        since: datetime,
+        operator: str | None = None,
+        place: str | None = None,
+    ) -> int:
+        """Return how many entries of all nodes have an outcome; arguments as for `entries`."""
+        query = select(func.count()).select_from(entries)
+        query = query.where(
+            entries.c.outcome == outcome.value, *_conditions(since, operator, place)
+        )
+        with self._reading() as connection:
+            return int(connection.scalar(query) or 0)
 
     def _next(self, connection: Connection) -> tuple[int, str | None]:
         """Take the next number; the head's row stays locked until the transaction ends."""
@@ -259,6 +271,17 @@ def _fail_closed() -> Iterator[None]:
     except (LocalDiskError, StateUnavailableError) as error:
         detail = Said(error.text("en"), error.text("zh"))
         raise AccessLogUnwritableError(detail=detail) from None
+
+
+def _conditions(
+    since: datetime | None, operator: str | None, place: str | None
+) -> Iterator[ColumnElement[bool]]:
+    if since is not None:
+        yield entries.c.at >= microseconds(since)
+    if operator is not None:
+        yield entries.c.operator == operator
+    if place is not None:
+        yield entries.c.place == place
 
 
 def body_of(row: RowMapping) -> bytes:

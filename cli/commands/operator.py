@@ -9,7 +9,7 @@ from archiver.errors import RequestError, Said
 from cli.commands.nightly import instant
 from cli.options import Call, command
 from cli.people import code_of, desk_of, interactive, log_alarms, new_password_of, session_for
-from cli.report import Report
+from cli.report import Alarm, Report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -133,10 +133,25 @@ def disable(call: Call, *, name: str) -> Report:
 def list_operators(call: Call) -> Report:
     """List operators."""
     from archiver.access_log import Outcome
+    from archiver.watch import release_words
 
     desk, session = session_for(call, "operator list")
     desk.record("operator list", Outcome.DONE, session)
     found = desk.register.all()
+    blocks = desk.watch.blocks()
+    alarms = [
+        Alarm(
+            code="block-stands",
+            message=call.words(
+                "operator.blocked",
+                subject=one.subject,
+                since=f"{one.since.astimezone(desk.installation.rules.zone):%m-%d %H:%M}",
+                why=one.said.zh if call.language == "zh" else one.said.en,
+            ),
+            next=call.next(f"archiver operator release {release_words(one.subject)}"),
+        )
+        for one in blocks
+    ]
 
     def show(console: "Console") -> None:
         from cli.views.people import show_operators
@@ -144,13 +159,50 @@ def list_operators(call: Call) -> Report:
         show_operators(console, call, found, desk.installation.rules.zone)
 
     return Report(
-        alarms=log_alarms(call, desk),
-        fields={"operators": [_fields(one) for one in found]},
+        alarms=[*alarms, *log_alarms(call, desk)],
+        fields={
+            "operators": [_fields(one) for one in found],
+            "blocked": [
+                {"subject": one.subject, "since": instant(one.since), "why": one.said.en}
+                for one in blocks
+            ],
+        },
         show=show,
     )
 
 
-for _command in (add, list_operators, disable, reset):
+@command(
+    "release",
+    short="Lift a block of the watch 解除阻止",
+    text=(
+        "Lift the block of an operator or a place that asked for too much. What was counted before "
+        "counts no more. For compliance; nobody releases himself.\n\n"
+        "解除因查询过多而对操作员或来源的阻止；此前的计数不再计算。供合规人员使用，任何人都不得解除对"
+        "自己的阻止。"
+    ),
+    examples=("archiver operator release alice", "archiver operator release --place clerk@desk-1"),
+)
+@click.argument("name", required=False)
+@click.option("--place", metavar="PLACE", help="A place instead of a person. 来源，而非操作员。")
+def release(call: Call, *, name: str | None, place: str | None) -> Report:
+    """Lift a block."""
+    desk, session = session_for(call, "operator release")
+    if (name is None) == (place is None):
+        raise RequestError(
+            detail=Said("give a name or --place, one of them", "请给出操作员名称或 --place 之一")
+        )
+    subject = f"operator:{name}" if name is not None else f"place:{place}"
+    desk.acting(
+        "operator release", session, lambda: desk.watch.release(subject, session), about=subject
+    )
+
+    def show(console: "Console") -> None:
+        console.print(call.words("operator.released", subject=subject), markup=False)
+
+    return Report(alarms=log_alarms(call, desk), fields={"released": subject}, show=show)
+
+
+for _command in (add, list_operators, disable, reset, release):
     operator.add_command(_command)
 
 

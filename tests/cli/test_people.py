@@ -9,7 +9,9 @@ import pytest
 
 from archiver.access_log.heads import Head, read_heads
 from archiver.desk import Desk
+from archiver.errors import Said
 from archiver.policy import Role
+from archiver.wiring import Installation
 from cli.commands.operator import ROLES
 from tests.cli.conftest import Terminal
 from tests.cli.people import PASSWORD, Office
@@ -254,3 +256,25 @@ def test_a_night_seals_orders_although_the_log_was_cut_and_says_so(office: Offic
     assert ran.exit == 20
     assert "access-log-broken" in ran.codes
     assert sum(day["orders"] for day in ran.document["days"]) > 0
+
+
+def test_compliance_lifts_a_block_and_nobody_his_own(office: Office) -> None:
+    office.add("carol", "compliance")
+    desk = Desk.at(Installation.load(office.terminal.config))
+    watch = desk.watch
+    for name in ("sue", "carol"):
+        watch._block(f"operator:{name}", Said("60 misses", "60 次"), desk.installation.clock.now())
+    listed = office.terminal.json("operator", "list")
+    assert (listed.exit, listed.codes) == (0, ["block-stands", "block-stands"])
+    assert {one["subject"] for one in listed.document["blocked"]} == {
+        "operator:sue",
+        "operator:carol",
+    }
+    assert office.terminal.json("operator", "release", "sue").codes == ["not-allowed"]
+
+    office.login("carol")
+    assert office.terminal.json("operator", "release", "carol").codes == ["not-allowed"]
+    assert office.terminal.json("operator", "release").codes == ["request"]
+    assert office.terminal.json("operator", "release", "sue").document["released"] == "operator:sue"
+    assert office.terminal.json("operator", "release", "--place", "x@y").codes == ["request"]
+    assert [one.subject for one in watch.blocks()] == ["operator:carol"]
