@@ -85,10 +85,10 @@ class Desk:
             )
         return self._register(self._key())
 
-    def new_register(self) -> Register:
-        """Return the register, making its key if there is no operator yet.
+    def owners_register(self) -> Register:
+        """Return the register for the owner of the configuration, making its key if it is gone.
 
-        For the first operator, whom only the owner of the configuration may make.
+        He makes the first operator, and gives an administrator new factors where nobody else can.
 
         Raises:
             NotAllowedError: This account does not own the configuration.
@@ -97,8 +97,7 @@ class Desk:
         if os.geteuid() not in (0, folder.stat().st_uid):
             raise NotAllowedError(
                 detail=Said(
-                    f"the first operator is made by the owner of {folder}",
-                    f"首位操作员须由 {folder} 的所有者创建",
+                    f"this is for the owner of {folder} alone", f"此操作仅限 {folder} 的所有者"
                 )
             )
         path = self.installation.operators_key

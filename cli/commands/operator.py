@@ -1,6 +1,7 @@
 """`archiver operator`: who may use the archive, and in which role."""
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,7 +61,7 @@ def add(call: Call, *, name: str, role: str) -> Report:
         register, by = desk.register, session.name
     else:
         session, by = None, None
-        register = desk.new_register()
+        register = desk.owners_register()
     password = new_password_of(call, name)
     wanted = Role(role)
     register.require_addable(name, wanted, password, by)
@@ -78,24 +79,52 @@ def add(call: Call, *, name: str, role: str) -> Report:
     short="Give new factors 重置密码与动态码",
     text=(
         "Give an operator a new password, a new secret for his phone and new recovery codes; the "
-        "old ones and his sessions end at once. For a lost phone.\n\n"
+        "old ones and his sessions end at once. For a lost phone. Where no administrator can "
+        "log in any more, the owner of the configuration may reset one (--by-owner): that is "
+        "recorded and an alarm.\n\n"
         "为操作员重新设置密码、手机密钥与恢复码；旧的凭据和会话立即失效。用于手机丢失等情形。"
+        "若已没有管理员能够登录，配置文件的所有者可用 --by-owner 重置一位管理员：该操作会被记录并告警。"
     ),
     examples=(
         "archiver operator reset alice",
+        "archiver operator reset root --by-owner",
         "archiver operator reset alice --json   # password on stdin 标准输入：密码",
     ),
 )
 @click.argument("name")
-def reset(call: Call, *, name: str) -> Report:
+@click.option(
+    "--by-owner",
+    is_flag=True,
+    help="Without a login, by the owner of the configuration; administrators only. "
+    "无需登录，由配置文件的所有者执行；仅限管理员。",
+)
+def reset(call: Call, *, name: str, by_owner: bool) -> Report:
     """Replace an operator's factors."""
-    desk, session = session_for(call, "operator reset")
-    desk.register.find(name)
+    from archiver.policy import Role
+
+    if by_owner:
+        desk, session = desk_of(call), None
+        register = desk.owners_register()
+        if register.find(name).role is not Role.ADMINISTRATOR:
+            raise RequestError(
+                detail=Said(
+                    f"{name} is no administrator; an administrator resets the others",
+                    f"{name} 不是管理员；其他操作员由管理员重置",
+                )
+            )
+    else:
+        desk, session = session_for(call, "operator reset")
+        register = desk.register
+        register.find(name)
     password = new_password_of(call, name)
     made = desk.acting(
-        "operator reset", session, lambda: desk.register.reset(name, password), about=name
+        "operator reset", session, lambda: register.reset(name, password), about=name
     )
-    return _enrolled(call, desk, made)
+    report = _enrolled(call, desk, made)
+    if not by_owner:
+        return report
+    told = Alarm(code="access-by-owner", message=call.words("operator.by-owner", name=name))
+    return replace(report, alarms=[*report.alarms, told])
 
 
 @command(

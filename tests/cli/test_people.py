@@ -278,3 +278,19 @@ def test_compliance_lifts_a_block_and_nobody_his_own(office: Office) -> None:
     assert office.terminal.json("operator", "release", "sue").document["released"] == "operator:sue"
     assert office.terminal.json("operator", "release", "--place", "x@y").codes == ["request"]
     assert [one.subject for one in watch.blocks()] == ["operator:carol"]
+
+
+def test_the_owner_gets_an_administrator_back_in_and_everybody_hears_of_it(office: Office) -> None:
+    office.add("sue", "support")
+    (office.terminal.folder / "operators.key").unlink()
+    assert office.login("root").codes == ["key-unavailable"]
+    by_owner = ("operator", "reset", "sue", "--by-owner")
+    assert office.terminal.json(*by_owner, stdin=f"{PASSWORD}\n").codes == ["request"]
+
+    ran = office.terminal.json("operator", "reset", "root", "--by-owner", stdin=f"{PASSWORD}\n")
+    assert (ran.exit, ran.codes) == (0, ["access-by-owner"])
+    office.secrets["root"] = ran.document["totp_secret"]
+    office.steps.clear()
+    assert office.login("root").exit == 0
+    assert office.login("sue").codes == ["login-refused"]
+    assert ("operator reset", None, "done", "root") in log_of(office)

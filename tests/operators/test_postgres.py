@@ -99,15 +99,15 @@ def test_a_code_and_an_approval_are_used_once_whatever_the_host(shared: Shared) 
 
 def test_what_was_asked_on_one_host_counts_on_the_other(shared: Shared) -> None:
     carol = shared.login("carol", "carol@one")
-    for node in ("one", "two"):
+
+    def asked_on(node: str) -> Watch:
         log = AccessLog(shared.state, ARCHIVE, node, shared.clock)
         for number in range(3):
             entry = replace(QUESTION, operator="carol", orders=(f"{node}{number}",), count=1)
             log.record(entry)
-        watch = Watch(
-            state=shared.state, log=log, clock=shared.clock, limits=Limits(orders_per_hour=2)
-        )
-        if node == "one":
-            assert watch.require_clear(carol, "find")
+        limits = Limits(orders_per_hour=2)
+        return Watch(state=shared.state, log=log, clock=shared.clock, limits=limits)
+
+    assert asked_on("one").require_clear(carol, "find")
     with pytest.raises(BlockedError):
-        watch.require_clear(carol, "find")
+        asked_on("two").require_clear(carol, "find")
