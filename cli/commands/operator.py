@@ -83,7 +83,8 @@ def add(call: Call, *, name: str, role: str) -> Report:
         "log in any more, the owner of the configuration may reset one (--by-owner): that is "
         "recorded and an alarm.\n\n"
         "为操作员重新设置密码、手机密钥与恢复码；旧的凭据和会话立即失效。用于手机丢失等情形。"
-        "若已没有管理员能够登录，配置文件的所有者可用 --by-owner 重置一位管理员：该操作会被记录并告警。"
+        "若已没有管理员能够登录，配置文件的所有者可用 --by-owner 重置一位管理员，"
+        "该操作会被记录并告警。"
     ),
     examples=(
         "archiver operator reset alice",
