@@ -68,6 +68,11 @@ class Rules:
     lookback: timedelta
     max_bytes_per_night: int
     since: date | None = None
+    census: timedelta = timedelta(days=180)
+    """How far back rows were created that a census looks at; zero: no census is taken."""
+    open_after: timedelta | None = timedelta(days=30)
+    """How long a paid order may be open before it is sealed as it is; None: however long."""
+    max_revisions_per_night: int = 10_000
 
     @property
     def evidence(self) -> Rule:

@@ -29,11 +29,13 @@ Paid = Mapping[tuple[date, str, str], tuple[int, Decimal]]
 class Batch:
     """Rows that become one partition."""
 
-    kind: Literal["orders", "rejects"]
+    kind: Literal["orders", "rejects", "known"]
+    """The last: nothing is sealed but entries of orders that were sealed under another name."""
     source: str
     day: date
     rows: pa.Table
-    """ORDER_V1 with card tokens and commitments still to fill in, or REJECT_V1."""
+    """ORDER_V1 with card tokens and commitments still to fill in, or REJECT_V1; of `known`, the
+    entries themselves."""
     known: pa.Table
     """KNOWN_V1, one row per row."""
     retain_until: datetime
@@ -45,7 +47,7 @@ class Batch:
 class Place:
     """Which partition a row belongs to."""
 
-    kind: Literal["orders", "rejects"]
+    kind: Literal["orders", "rejects", "known"]
     day: date
     on_time: bool
     """False for a supplement: late and revised orders of one night."""

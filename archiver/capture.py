@@ -6,10 +6,9 @@ duplicates + rejects + rejected_before + expired`. Touches neither store nor dis
 the mapping for what a row means and on the known orders for what was sealed before.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from archiver import retention, tokens
+from archiver import masking, retention, tokens
 from archiver.archive import ORDERS_CLASS, Archive
 from archiver.batch import (
     Batch,
@@ -30,27 +29,28 @@ from archiver.batch import (
     local_days,
     paid_by_channel,
 )
+from archiver.counting import DayCount, Notes
 from archiver.errors import MappingError, ReadBackError, Said
-from archiver.known import KnownOrders
+from archiver.inheritance import Inheritance, taken_over
+from archiver.known import KnownOrders, Match
 from archiver.mapping import CLOCK_SLACK, MapContext, MappedPage, OrderMapping, apply
-from archiver.ports import Progress, RawPage, Source, Window
+from archiver.ports import NO_PURGES, Progress, Purges, RawPage, Source, Window
 from archiver.recognition import Recogniser, instants, known_rows, microseconds
 from archiver.repeats import SeenIds
-from archiver.tokens import Bytes2D
-from schemas.documents import Counts
-from schemas.orders import ORDER_V1, REJECT_V1
+from archiver.rows import Held, Ints, Mask, Rows, instants_of, is_open, part_of, within
+from archiver.stamping import ends_that_stand, reject_rows, stamped
 
 REJECTS_CLASS: Final = "rejects"
 REJECT_REVISION: Final = 0
 MAX_REPEATED: Final = 1_000
 """Rows of a pass with an id that another row has, where they are more than 1 %: shops that double
 their numbers double few, a column that is no order id repeats in nearly every row."""
-PROXY_BASES: Final = ("updated", "observed")
-"""End times that are not the transaction's own: a touch of the row moves them."""
+KEYS_AT_ONCE: Final = 100_000
+"""Rows of a census asked for by key together: their keys, not the rows, are in memory."""
+NAMED: Final = 5
+"""Orders that an alarm names, each by its last characters."""
 _LEGAL_DAYS: Final = 1 << 32
 """More than there are days, in front of them or behind 1970."""
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 class RepeatedIdsError(Exception):
@@ -63,19 +63,6 @@ class RepeatedIdsError(Exception):
     def __init__(self, heads: NDArray[np.uint64]) -> None:
         super().__init__(f"{len(heads)} order ids are repeated")
         self.heads = heads
-
-
-@dataclass(slots=True)
-class DayCount:
-    """What became of a day's rows so far."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    outcomes: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def document(self) -> Counts:
-        """Return the counts as a manifest states them."""
-        return Counts(read=self.counts.total(), **self.counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +87,17 @@ class MappedSource:
     source: Source
     mapping: OrderMapping
     session_zone: str
+    purged: Purges = NO_PURGES
+    """Which orders it deletes of its own accord."""
 
     def map_page(
-        self, page: RawPage, archive: str, now: datetime, *, repeated: bool = False
+        self,
+        page: RawPage,
+        archive: str,
+        now: datetime,
+        *,
+        repeated: bool = False,
+        include_open: bool = False,
     ) -> MappedPage:
         """Return a page's rows as orders and rejects; all as rejects if ids are `repeated`."""
         context = MapContext(
@@ -110,34 +105,9 @@ class MappedSource:
             source=self.source.name,
             observed_at=now,
             session_zone=self.session_zone,
+            include_open=include_open,
         )
         return apply(page, self.mapping, context, repeated=repeated)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
-    """Rows of repeated ids, until all of them lie side by side."""
-
-    rows: "_Rows"
-    page: RawPage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
-    """Mapped rows with what identifies them."""
-
-    orders: pa.Table
-    tokens: Bytes2D
-    digests: Bytes2D
-
-    def take(self, chosen: Mask) -> "_Rows":
-        if chosen.all():
-            return self
-        return _Rows(
-            orders=self.orders.filter(pa.array(chosen)),
-            tokens=self.tokens[chosen],
-            digests=self.digests[chosen],
-        )
 
 
 @dataclass(slots=True)
@@ -151,17 +121,25 @@ class Capture:
     progress: Progress
     apart: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     """Token heads of order ids that an earlier pass met twice, sorted."""
+    chosen: pa.ChunkedArray | None = None
+    """Paging keys that a census has chosen: these rows are read, and no window."""
+    revisions_left: int = np.iinfo(np.int64).max
+    """How many revisions may be sealed; further ones are left for a later night."""
     days: dict[date, DayCount] = field(init=False)
     _now: datetime = field(init=False)
     """One instant for all rows of a pass: what is first seen, is seen then."""
     _partitions: Partitions = field(init=False)
     _recogniser: Recogniser = field(init=False)
+    _inheritance: Inheritance = field(init=False)
     source_paid: Paid = field(default_factory=dict)
     known_paid: Paid = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
     _taken: int = 0
     """Rows of this pass, counted before anything is decided about them."""
     _seen: SeenIds = field(default_factory=SeenIds)
-    _held: list[_Held] = field(default_factory=list)
+    _rejected: list[NDArray[np.uint64]] = field(default_factory=list)
+    """Token heads of the order ids of rejects."""
+    _held: list[Held] = field(default_factory=list)
     _retain: dict[int, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -171,6 +149,7 @@ class Capture:
         self._partitions = Partitions(self.mapped.source.name)
         token_key = self.archive.night_keys().token_key
         self._recogniser = Recogniser.of(self.mapped.source.name, token_key)
+        self._inheritance = Inheritance(self.archive, self.known, self.mapped.source.name)
 
     def batches(self) -> Iterator[Batch]:
         """Yield batches as they fill up; the last ones when the source is exhausted.
@@ -180,10 +159,7 @@ class Capture:
             MappingError: So many ids are repeated that the column cannot be the order id; likewise.
             ReadBackError: A row that was read is not accounted for; likewise.
         """
-        window = self.span.window
-        # Nobody else would ever see them: the mapping rejects what ends so late.
-        beyond = self._now + CLOCK_SLACK if self.span.newest else None
-        for page in self.mapped.source.pages(window, window, beyond=beyond):
+        for page in self._pages():
             self.progress.advance(len(page.rows))
             mapped = self._map(page)
             self._taken += len(mapped.rejects)
@@ -199,6 +175,23 @@ class Capture:
         self._settle_held()
         self._require_all_accounted_for()
         yield from self._partitions.rest()
+
+    def has_met(self, heads: NDArray[np.uint64]) -> Mask:
+        """Return which token heads of order ids are those of rows that this pass has taken."""
+        met = np.isin(heads, self.apart) | self._seen.contain(heads)
+        for some in self._rejected:
+            met |= np.isin(heads, some)
+        return met
+
+    def _pages(self) -> Iterator[RawPage]:
+        source, window = self.mapped.source, self.span.window
+        if self.chosen is not None:
+            for start in range(0, len(self.chosen), KEYS_AT_ONCE):
+                yield from source.rows(self.chosen.slice(start, KEYS_AT_ONCE).to_pylist())
+            return
+        # Nobody else would ever see them: the mapping rejects what ends so late.
+        beyond = self._now + CLOCK_SLACK if self.span.newest else None
+        yield from source.pages(window, window, beyond=beyond)
 
     def _require_few_repeated(self) -> None:
         """Refuse a column that is no order id: its rows would all become rejects, for years."""
@@ -231,7 +224,7 @@ class Capture:
 
     def _take_orders(self, page: RawPage, mapped: MappedPage) -> None:
         orders = mapped.orders
-        wanted = self._wanted(orders["completed_at"], mapped.changed_at)
+        wanted = self._wanted(orders, mapped.changed_at)
         if not wanted.any():
             return
         self._taken += int(wanted.sum())
@@ -239,54 +232,76 @@ class Capture:
         everything = wanted.all()
         content = mapped.content if everything else mapped.content.filter(chosen)
         orders = orders if everything else orders.filter(chosen)
-        rows = _Rows(
+        rows = Rows(
             orders=orders,
             tokens=self._recogniser.orders(orders["order_id"]),
             digests=self._recogniser.digests(content),
+            changed_at=instants_of(mapped.changed_at, 0)[wanted],
         )
         heads = tokens.first_64_bits(rows.tokens)
         held = np.isin(heads, self.apart) if len(self.apart) else np.zeros(len(heads), np.bool_)
         if held.any():
             positions = pa.array(mapped.row[wanted][held])
-            rest = _part_of(page, positions, self.mapped.mapping)
-            self._held.append(_Held(rows=rows.take(held), page=rest))
+            rest = part_of(page, positions, self.mapped.mapping)
+            self._held.append(Held(rows=rows.take(held), page=rest))
             rows, heads = rows.take(~held), heads[~held]
         self._seen.add(heads)
         self._decide(rows)
 
-    def _wanted(self, ends: pa.ChunkedArray, changed_at: pa.Array) -> Mask:
+    def _wanted(self, orders: pa.Table, changed_at: pa.Array) -> Mask:
         """Choose the rows of this pass; a source may give more than it was asked for."""
         span = self.span
+        ends = orders["completed_at"]
         days = self._local_days(ends)
-        wanted = _within(ends, span.window) | _within(changed_at, span.window)
-        chosen: Mask = wanted & (days >= day_number(span.earliest)) & (days <= self._last_number)
+        inside: Mask = (days >= day_number(span.earliest)) & (days <= self._last_number)
+        if self.chosen is None:
+            return inside & (within(ends, span.window) | within(changed_at, span.window))
+        chosen: Mask = np.where(is_open(orders), self._overdue(orders, changed_at), inside)
         return chosen
 
-    def _decide(self, rows: _Rows) -> None:
+    def _overdue(self, orders: pa.Table, changed_at: pa.Array) -> Mask:
+        """Return which orders, if they are open, have been so for too long.
+
+        From their payment on, else from what is known of them; if nothing is, they are.
+        """
+        since = pc.coalesce(orders["paid_at"], orders["created_at"], changed_at)
+        limit = self.span.window.end - (self.archive.rules.open_after or timedelta())
+        overdue: Mask = instants_of(since, 0) < microseconds(limit)
+        return overdue
+
+    def _decide(self, rows: Rows) -> None:
         """Sort rows into known, revised, new and expired, and buffer what is to be sealed."""
+        still_open = is_open(rows.orders)
         match = self.known.match(rows.tokens)
-        same = match.found & (match.digest == rows.digests).all(axis=1)
+        inherited = self._inheritance.fill(rows, match)
+        # One that was finished and is open again waits for its next end.
+        same = match.found & ((match.digest == rows.digests).all(axis=1) | still_open)
+        if inherited.any():
+            same |= inherited & ~self._inheritance.changed(rows, match)
+        restored = self._restored(rows, match.found & ~same)
+        same |= restored
         changed = match.found & ~same
-        own_ends = _microseconds(rows.orders["completed_at"])
-        ends = own_ends
-        if changed.any():
-            # The first sealed end time stands unless the rule itself moves it later: a proxy
-            # moves whenever somebody touches the row, and that must not prolong anything.
-            proxy = pc.is_in(rows.orders["completed_basis"], pa.array(PROXY_BASES)).to_numpy()
-            later = np.maximum(match.completed_at, own_ends)
-            ends = np.where(changed, np.where(proxy, match.completed_at, later), own_ends)
+        own_ends = self._ends(rows.orders)
+        ends = ends_that_stand(rows.orders, own_ends, match.completed_at, changed)
         retained, free = self._retention(ends)
         expired = ~same & (free <= microseconds(self._now))
         fresh = ~match.found & ~expired
         revised = changed & ~expired
-        own_days = self._local_days(rows.orders["completed_at"])
-        inside = own_days >= day_number(self.span.days[0])
-        on_time = inside & ~revised
+        excess = np.flatnonzero(revised)[self.revisions_left - self.notes.revisions :]
+        if len(excess):
+            self._leave(rows, excess)
+            return
+        self.notes.revisions += int(revised.sum())
+        self.notes.restored += int(restored.sum())
+        own_days = local_days(own_ends, self.archive.rules.zone)
+        first_day = day_number(self.span.days[0])
+        on_time = (own_days >= first_day) & ~revised & ~still_open
         # Late ones come under the last day; what expired before the first, under the first.
-        late = np.where(expired, day_number(self.span.days[0]), self._last_number)
-        days = np.where(on_time, own_days, late)
+        days = np.where(on_time, own_days, np.where(expired, first_day, self._last_number))
         self._count(days, unchanged=same, expired=expired, orders=fresh, revisions=revised)
         self.source_paid = added([self.source_paid, paid_by_channel(rows.orders, days)])
+        if (taken := inherited & same & (free > microseconds(self._now))).any():
+            self._take_over(rows, match, taken, retained)
         sealed = fresh | revised
         if not sealed.all():
             kept = rows.take(~sealed).orders
@@ -295,30 +310,81 @@ class Capture:
             return
         first_seen = np.where(match.found, match.first_seen_at, microseconds(self._now))
         revision = np.where(match.found, match.revision + 1, 1).astype(np.int32)
-        stamped = _stamped(rows.orders, revision, ends, first_seen, plain=fresh.all())
+        if not fresh.all():  # else the mapping has filled in exactly these values
+            ended = pc.if_else(pa.array(still_open), None, instants(ends))
+            rows = replace(rows, orders=stamped(rows.orders, revision, ended, first_seen))
         known = known_rows(
             rows.tokens,
             rows.digests,
             revision=revision,
             first_seen=first_seen,
             completed=ends,
+            still_open=still_open,
             orders=rows.orders,
         )
+        if revised.any():
+            self._note_losses(rows.orders["order_id"], known, match, revised)
         # One number for each place; a table of three columns would take seconds to sort.
         groups = (days * 2 + on_time) * _LEGAL_DAYS + retained
         for group in np.unique(groups[sealed]).tolist():
             part = sealed & (groups == group)
             one = int(part.argmax())
             day, own, free_at = int(days[one]), on_time[one], self._retain[int(retained[one])]
-            self._outcomes(day_of(day), stamped, part)
+            self._outcomes(day_of(day), rows.orders, part)
             cohort = retention.cohort_of(free_at, ORDERS_CLASS)
             place = Place(kind="orders", day=day_of(day), on_time=bool(own), cohort=cohort)
-            self._partitions.add(place, stamped, known, chosen=part, retain_until=free_at)
+            self._partitions.add(place, rows.orders, known, chosen=part, retain_until=free_at)
+
+    def _take_over(self, rows: Rows, match: Match, taken: Mask, retained: Ints) -> None:
+        """Make inherited orders known under this source's name, as they are now."""
+        known = taken_over(rows, match)
+        for number in np.unique(retained[taken]).tolist():
+            free_at = self._retain[number]
+            cohort = retention.cohort_of(free_at, ORDERS_CLASS)
+            place = Place(kind="known", day=self.span.days[-1], on_time=True, cohort=cohort)
+            part = taken & (retained == number)
+            self._partitions.add(place, known, known, chosen=part, retain_until=free_at)
+
+    def _restored(self, rows: Rows, changed: Mask) -> Mask:
+        """Return which changed rows are back in an earlier state, from a backup perhaps.
+
+        They have the content of a revision that was sealed after the row was last touched.
+        Somebody who changes a row back touches it once more: that is a further revision.
+        """
+        restored = np.zeros(len(changed), np.bool_)
+        if changed.any():
+            at = self.known.sealed_with(rows.tokens[changed], rows.digests[changed])
+            touched = rows.changed_at[changed]
+            restored[changed] = (touched != 0) & (touched <= at)
+        return restored
+
+    def _leave(self, rows: Rows, excess: Ints) -> None:
+        """Decide on all rows but some, which are left for a later night and not counted."""
+        kept = np.ones(len(rows.tokens), np.bool_)
+        kept[excess] = False
+        self.notes.deferred += len(excess)
+        self._taken -= len(excess)
+        if kept.any():
+            self._decide(rows.take(kept))
+
+    def _note_losses(
+        self, order_ids: pa.ChunkedArray, known: pa.Table, match: Match, revised: Mask
+    ) -> None:
+        """Remember revisions that hold less than what was sealed before."""
+        less = np.zeros(len(revised), np.bool_)
+        for name in ("deliveries", "secrets"):
+            less |= known[name].to_numpy() < self.known.counted(match, name)
+        less &= revised
+        self.notes.lessened += int(less.sum())
+        room = max(0, NAMED - len(self.notes.lessened_orders))
+        some = order_ids.filter(pa.array(less)).slice(0, room).to_pylist()
+        self.notes.lessened_orders += [str(masking.masked(one)) for one in some]
 
     def _take_rejects(self, rows: pa.Table, content: pa.Array) -> None:
         """Buffer rejects that were not sealed before, under the span's last day."""
         if not len(rows):
             return
+        self._rejected.append(tokens.first_64_bits(self._recogniser.orders(rows["order_id"])))
         reject_tokens = self._recogniser.rejects(rows["row_key"])
         digests = self._recogniser.digests(content)
         match = self.known.match(reject_tokens)
@@ -331,7 +397,7 @@ class Capture:
         count = len(rows)
         now = np.full(count, microseconds(self._now))
         last.reasons.update(rows.filter(pa.array(~before))["reason"].to_pylist())
-        table = _reject_rows(rows, digests, now)
+        table = reject_rows(rows, digests, now)
         revision = np.full(count, REJECT_REVISION, np.int32)
         known = known_rows(reject_tokens, digests, revision=revision, first_seen=now)
         free_at = retention.retain_until(self._now, self.archive.rules.retention)
@@ -345,10 +411,11 @@ class Capture:
         """Decide on ids that occur more than once: equal rows count once, others are rejects."""
         if not self._held:
             return
-        rows = _Rows(
+        rows = Rows(
             orders=pa.concat_tables([held.rows.orders for held in self._held]),
             tokens=np.concatenate([held.rows.tokens for held in self._held]),
             digests=np.concatenate([held.rows.digests for held in self._held]),
+            changed_at=np.concatenate([held.rows.changed_at for held in self._held]),
         )
         _, first, group = np.unique(rows.tokens, axis=0, return_index=True, return_inverse=True)
         group = group.ravel()
@@ -358,7 +425,7 @@ class Capture:
         is_first[first] = True
         extra = ~conflict & ~is_first
         if extra.any():
-            ends = self._local_days(rows.orders["completed_at"])
+            ends = local_days(self._ends(rows.orders), self.archive.rules.zone)
             inside = ends >= day_number(self.span.days[0])
             days = np.where(inside, ends, self._last_number)
             self._count(days, duplicates=extra)
@@ -402,67 +469,22 @@ class Capture:
             free.append(microseconds(self._retain[number]))
         return legal, np.array(free, np.int64)[back.ravel()]
 
+    def _ends(self, orders: pa.Table) -> Ints:
+        """Return when orders ended; what is still open is kept as if it had ended just now."""
+        return instants_of(orders["completed_at"], microseconds(self._now))
+
     def _local_days(self, column: pa.ChunkedArray) -> Ints:
-        return local_days(_microseconds(column), self.archive.rules.zone)
+        return local_days(instants_of(column, microseconds(self._now)), self.archive.rules.zone)
 
     def _map(self, page: RawPage, *, repeated: bool = False) -> MappedPage:
-        return self.mapped.map_page(page, self.archive.id, self._now, repeated=repeated)
+        return self.mapped.map_page(
+            page,
+            self.archive.id,
+            self._now,
+            repeated=repeated,
+            include_open=self.chosen is not None,
+        )
 
     @property
     def _last_number(self) -> int:
         return day_number(self.span.days[-1])
-
-
-def _part_of(page: RawPage, positions: pa.Array, mapping: OrderMapping) -> RawPage:
-    """Return some rows of a page with their own child rows, which are few of the page's."""
-    rows = page.rows.take(positions)
-    children: dict[str, pa.Table] = {}
-    for child in mapping.children:
-        theirs = page.children[child.field]
-        parents = rows[child.on or mapping.key].combine_chunks()
-        children[child.field] = theirs.filter(pc.is_in(theirs[child.key], parents))
-    return RawPage(rows=rows, children=children)
-
-
-def _within(column: pa.Array | pa.ChunkedArray, window: Window) -> Mask:
-    """Return which instants lie in a window; null lies in none."""
-    numbers = pc.fill_null(column.cast(pa.int64()), np.iinfo(np.int64).max).to_numpy()
-    start, end = microseconds(window.start), microseconds(window.end)
-    inside: Mask = (numbers >= start) & (numbers < end)
-    return inside
-
-
-def _microseconds(column: pa.ChunkedArray) -> Ints:
-    numbers: Ints = column.cast(pa.int64()).to_numpy()
-    return numbers
-
-
-def _stamped(
-    orders: pa.Table, revision: NDArray[np.int32], ends: Ints, first_seen: Ints, *, plain: bool
-) -> pa.Table:
-    """Return orders with revision, end time and first sight as the archive keeps them."""
-    if plain:  # all new: the mapping has filled in exactly these values
-        return orders
-    columns = {
-        "revision": pa.array(revision),
-        "completed_at": instants(ends),
-        "first_seen_at": instants(first_seen),
-    }
-    for name, column in columns.items():
-        position = ORDER_V1.get_field_index(name)
-        orders = orders.set_column(position, ORDER_V1.field(name), column)
-    return orders
-
-
-def _reject_rows(rows: pa.Table, digests: Bytes2D, first_seen: Ints) -> pa.Table:
-    columns = {
-        "row_digest": tokens.token_array(digests),
-        "first_seen_at": instants(first_seen),
-    }
-    return pa.Table.from_arrays(
-        [
-            columns.get(name, rows[name] if name in rows.column_names else None)
-            for name in REJECT_V1.names
-        ],
-        schema=REJECT_V1,
-    )

@@ -8,7 +8,7 @@ this host has seen before.
 
 import hashlib
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -23,12 +23,14 @@ from archiver.errors import (
     LockNotHonouredError,
     Said,
     SourceGoneError,
+    SourceRetiredError,
     TamperedError,
 )
 from archiver.local_files import write_whole
 from archiver.ports import VersionEntry
 from archiver.retention import Rule, retain_until
-from schemas.documents import Manifest
+from archiver.retired import read_retirements
+from schemas.documents import Manifest, Retirement
 
 log: Final = logging.getLogger(__name__)
 
@@ -45,6 +47,8 @@ class Catalog:
     archive: Archive
     cache: Path
     entries: list[SignedDocument[Manifest]] = field(default_factory=list)
+    retired: Mapping[str, Retirement] = field(default_factory=dict)
+    """Sources that another one continues, by name."""
     unlocked: list[LockNotHonouredError] = field(default_factory=list)
     """Alarms: manifests that a server stored without their lock."""
 
@@ -73,18 +77,34 @@ class Catalog:
                     detail=Said("it is missing, later ones exist", "缺失，而其后的清单存在"),
                 )
             self.entries.append(self._read(number, by_number[number]))
+        self.retired = read_retirements(self.archive)
 
     def days(self, source: str) -> set[date]:
         """Return the days of a source that are sealed."""
         return {entry.document.day for entry in self.entries if entry.document.source == source}
 
     def gone(self, configured: Collection[str]) -> list[SourceGoneError]:
-        """Return an alarm for every source with sealed rows that is not among the configured."""
+        """Return an alarm for every source with sealed rows that nobody continues."""
         last: dict[str, date] = {}
         for manifest in (entry.document for entry in self.entries):
-            if manifest.source not in configured and (manifest.objects or manifest.source in last):
+            if manifest.source in configured or manifest.source in self.retired:
+                continue
+            if manifest.objects or manifest.source in last:
                 last[manifest.source] = max(manifest.day, last.get(manifest.source, date.min))
         return [SourceGoneError(source=name, day=day) for name, day in sorted(last.items())]
+
+    def require_in_use(self, source: str) -> None:
+        """Refuse to seal under the name of a source that another one continues.
+
+        Raises:
+            SourceRetiredError: It is retired.
+        """
+        if retirement := self.retired.get(source):
+            raise SourceRetiredError(
+                source=source,
+                successor=retirement.successor,
+                day=retirement.created_at.date(),
+            )
 
     def since(self, number: int) -> Sequence[SignedDocument[Manifest]]:
         """Return the entries behind manifest `number`."""

@@ -45,6 +45,11 @@ class ArchiveSection(Section):
     lookback_days: int = Field(default=7, ge=1, le=60)
     since: date | None = None
     """The first day to seal; the oldest finished order if not given."""
+    census_days: int = Field(default=180, ge=0, le=3660)
+    """How far back rows were created that a census looks at; 0 takes none."""
+    open_days: int = Field(default=30, ge=0, le=3660)
+    """A paid order that is open for longer is sealed as it is; 0: never."""
+    max_revisions_per_night: int = Field(default=10_000, ge=0)
     max_bytes_per_night: int = Field(default=DEFAULT_MAX_BYTES, gt=0)
     credit_code: str | None = None
     icp: str | None = None
@@ -129,6 +134,10 @@ class SourceSection(Section):
     """What the preset asks for, e.g. a table prefix."""
     timezone: str | None = None
     """Of times in databases without zones; the archive's if not given."""
+    purges_after_days: int | None = Field(default=None, ge=0)
+    """The shop deletes orders by itself when they ended so long ago: that is no alarm."""
+    purged_through: date | None = None
+    """Orders that ended on this day or before were deleted from it on purpose."""
     page_rows: int = Field(default=50_000, ge=1, le=500_000)
     timeout_seconds: float = Field(default=300, gt=0)
 

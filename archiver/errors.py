@@ -119,8 +119,30 @@ class SourceGoneError(ArchiverError):
 
     exit = Exit.FIX_REQUEST
     code = "source-gone"
-    en = "Source {source} is sealed up to {day}, and the configuration names it no longer"
-    zh = "数据源 {source} 已封存至 {day}，但配置中已无此数据源"
+    en = (
+        "Source {source} is sealed up to {day}, and the configuration names it no longer; if "
+        "another one continues it: archiver source retire {source} --successor NAME"
+    )
+    zh = (
+        "数据源 {source} 已封存至 {day}，但配置中已无此数据源；若由其他数据源接替："
+        "archiver source retire {source} --successor 名称"
+    )
+    next = "archiver status"
+
+
+class SourceRetiredError(ArchiverError):
+    """The configuration names a source that was retired: its orders would be sealed twice."""
+
+    exit = Exit.FIX_REQUEST
+    code = "source-retired"
+    en = (
+        "Source {source} was retired on {day}, {successor} continues it; nothing is sealed under "
+        "the old name. Take its [[source]] out of the configuration"
+    )
+    zh = (
+        "数据源 {source} 已于 {day} 退役，由 {successor} 接替；不再以旧名封存。"
+        "请从配置中删除其 [[source]]"
+    )
     next = "archiver status"
 
 
@@ -427,3 +449,78 @@ class NoFenceError(ArchiverError):
     )
     zh = "存储无法隔离两个同时运行的任务（If-None-Match：同一键有多个写入者成功），不进行封存"
     next = "archiver prove-lock"
+
+
+class VanishedError(ArchiverError):
+    """Sealed orders are gone from the source, and nothing allows that. They stay sealed.
+
+    Told each night while it is so: an order that somebody has deleted is missed by the census
+    until `census_days` after its creation. Only tokens of it are known here, and its days.
+    """
+
+    exit = Exit.ALARM
+    code = "vanished"
+    en = (
+        "{count} sealed orders are gone from source {source}, by the day of their end: {days}. "
+        "They stay sealed. Find out who deleted them, or whether the database was restored; if "
+        "that was meant, set purges_after_days or purged_through under its [[source]]"
+    )
+    zh = (
+        "数据源 {source} 中有 {count} 个已封存的订单已消失，按其完成日：{days}。封存内容不受影响。"
+        "请查明是谁删除了订单，或数据库是否被还原；若属有意为之，"
+        "请在对应的 [[source]] 中设置 purges_after_days 或 purged_through"
+    )
+    next = "archiver source check --source {source}"
+
+
+class SourceRestoredError(ArchiverError):
+    """Orders are back in a state that was sealed earlier: the database was restored, it seems."""
+
+    exit = Exit.ALARM
+    code = "source-restored"
+    en = (
+        "{count} orders of source {source} are back in an earlier state, which was sealed before "
+        "the present one: its database seems to have been restored from a backup. Nothing was "
+        "sealed again; the later revisions stay"
+    )
+    zh = (
+        "数据源 {source} 中有 {count} 个订单回到了较早的状态，而更新的状态早已封存："
+        "其数据库似乎已从备份还原。未重复封存，较新的版本予以保留"
+    )
+    next = "archiver source check --source {source}"
+
+
+class RevisionLosesDataError(ArchiverError):
+    """A sealed order changed at the source and now holds less. Both revisions are sealed."""
+
+    exit = Exit.ALARM
+    code = "revision-loses-data"
+    en = (
+        "{count} orders of source {source}, sealed again under {day}, hold fewer deliveries or "
+        "card secrets than before ({orders}). The earlier revisions stay sealed. Find out who "
+        "emptied them"
+    )
+    zh = (
+        "数据源 {source} 中有 {count} 个订单在 {day} 名下重新封存，其发货记录或卡密少于此前"
+        "（{orders}）。较早的版本仍予封存。请查明是谁清空了内容"
+    )
+    next = "archiver source check --source {source}"
+
+
+class TooManyRevisionsError(ArchiverError):
+    """More known orders changed than a night may seal again; the rest waits, all else is sealed."""
+
+    exit = Exit.ALARM
+    code = "too-many-revisions"
+    en = (
+        "{count} changed orders of source {source} were left for a later night: more than "
+        "max_revisions_per_night = {limit} changed. If that many were meant to change (a new "
+        "mapping, a migration), raise it under [archive] and run the night again within "
+        "{lookback} days; if not, find out who changed them"
+    )
+    zh = (
+        "数据源 {source} 中有 {count} 个变更的订单留待以后的夜间任务：变更数超过 "
+        "max_revisions_per_night = {limit}。若属有意（新映射、迁移），请在 [archive] 中调高该值，"
+        "并在 {lookback} 天内重新运行；否则请查明是谁变更了订单"
+    )
+    next = "archiver nightly"

@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -24,8 +25,9 @@ from archiver.archive import Archive
 from archiver.catalog import Catalog
 from archiver.errors import Said, TamperedError
 from archiver.local_files import disk_errors, make_durable, write_whole
+from archiver.recognition import microseconds
 from archiver.tokens import Bytes2D, derive_key, first_64_bits
-from schemas.documents import SealedObject
+from schemas.documents import Manifest, Retirement, SealedObject
 from schemas.orders import KNOWN_V1, leaf_paths
 
 MAX_FILE_ROWS: Final = 2_000_000
@@ -34,6 +36,8 @@ ADOPTED_AT_ONCE: Final = 500_000
 """Rows; each merge by itself moves everything that is younger than the largest file."""
 
 LEAVES: Final = tuple(leaf_paths(KNOWN_V1))
+_LAYOUT: Final = 2
+"""Of the local files; a copy of another one is begun anew."""
 _POINTER: Final = "current.json"
 _ASIDE: Final = ".aside"
 log: Final = logging.getLogger(__name__)
@@ -47,8 +51,45 @@ class Match:
     digest: Bytes2D
     revision: NDArray[np.int32]
     completed_at: NDArray[np.int64]
-    """Microseconds since 1970 UTC; the first sealed end time."""
+    """Microseconds since 1970 UTC; the first sealed end time, 0 while the order is open."""
     first_seen_at: NDArray[np.int64]
+    table: NDArray[np.int16]
+    """Which of `KnownOrders.tables` has the entry …"""
+    row: NDArray[np.int64]
+    """… and where."""
+
+    @classmethod
+    def nothing(cls, rows: int) -> "Match":
+        """Return the answer for tokens that nobody knows."""
+        return cls(
+            found=np.zeros(rows, np.bool_),
+            digest=np.zeros((rows, 16), np.uint8),
+            revision=np.zeros(rows, np.int32),
+            completed_at=np.zeros(rows, np.int64),
+            first_seen_at=np.zeros(rows, np.int64),
+            table=np.zeros(rows, np.int16),
+            row=np.zeros(rows, np.int64),
+        )
+
+    def put(self, rows: NDArray[np.int64], other: "Match", chosen: NDArray[np.bool_]) -> None:
+        """Fill in at `rows` what `other`, which has one row for each of them, knows of `chosen`."""
+        at = rows[chosen]
+        for name in ("found", "digest", "revision", "completed_at", "first_seen_at"):
+            getattr(self, name)[at] = getattr(other, name)[chosen]
+        self.table[at], self.row[at] = other.table[chosen], other.row[chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a manifest says of all the entries that it names."""
+
+    source: str = ""
+    sealed_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Origin":
+        """Return the origin of what a manifest names."""
+        return cls(manifest.source, manifest.created_at)
 
 
 @dataclass(slots=True)
@@ -58,7 +99,10 @@ class KnownOrders:
     archive: Archive
     folder: Path
     through: int = 0
+    retired: Mapping[str, Retirement] = field(default_factory=dict)
+    """Sources that another one continues, by name, as of the last catch-up."""
     _files: list["_File"] = field(default_factory=list)
+    _sources: list[str] = field(default_factory=list)
 
     @classmethod
     def open(cls, archive: Archive, folder: Path) -> "KnownOrders":
@@ -70,12 +114,15 @@ class KnownOrders:
             pointer = json.loads((folder / _POINTER).read_bytes())
             if pointer["archive"] != archive.id:
                 raise _UnusableError("of another archive")
+            if pointer.get("layout") != _LAYOUT:
+                raise _UnusableError("of another layout")
+            known._sources = [str(name) for name in pointer["sources"]]
             files = pointer["files"].items()
             known._files = [_File.open(folder / name, noted) for name, noted in files]
             known.through = int(pointer["through"])
         # ArrowInvalid is a ValueError; damaged JSON has any shape.
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            known._files, known.through = [], 0
+            known._files, known._sources, known.through = [], [], 0
             reason = str(error) if isinstance(error, _UnusableError) else type(error).__name__
             log.warning("known begun anew", extra={"reason": reason})
         return known
@@ -97,9 +144,11 @@ class KnownOrders:
                 ),
             )
         self._sweep()
+        self.retired = catalog.retired
         for entry in catalog.since(self.through):
             named = [o for o in entry.document.objects if o.kind == "known"]
-            self.adopt(entry.document.number, map(self._fetch, named))
+            origin = Origin.of(entry.document)
+            self.adopt(entry.document.number, map(self._fetch, named), origin)
             log.info("known caught up", extra={"manifest": self.through, "objects": len(named)})
 
     def set_aside(self, table: pa.Table) -> Path:
@@ -120,7 +169,7 @@ class KnownOrders:
         if tables:
             yield pa.concat_tables(tables)
 
-    def adopt(self, number: int, tables: Iterable[pa.Table]) -> None:
+    def adopt(self, number: int, tables: Iterable[pa.Table], origin: Origin | None = None) -> None:
         """Add the known entries of manifest `number`, which must be the next one.
 
         A second call for a number does nothing.
@@ -128,23 +177,50 @@ class KnownOrders:
         if number <= self.through:
             return
         for table in tables:
-            self._add(table)
+            self._add(self._placed(table, origin or Origin()))
         self.through = number
         self._publish()
 
     def match(self, tokens: Bytes2D) -> Match:
         """Look tokens up; the latest revision of each answers."""
-        rows = len(tokens)
-        match = Match(
-            found=np.zeros(rows, np.bool_),
-            digest=np.zeros((rows, 16), np.uint8),
-            revision=np.zeros(rows, np.int32),
-            completed_at=np.zeros(rows, np.int64),
-            first_seen_at=np.zeros(rows, np.int64),
-        )
-        for file in reversed(self._files):
-            file.match(tokens, match)
+        match = Match.nothing(len(tokens))
+        for place, file in reversed(list(enumerate(self._files))):
+            file.match(tokens, match, place)
         return match
+
+    def sealed_with(self, tokens: Bytes2D, digests: Bytes2D) -> NDArray[np.int64]:
+        """Return when each order was last sealed with exactly this content.
+
+        Returns:
+            Microseconds since 1970 UTC; 0 where no revision of it had this content.
+        """
+        found = np.zeros(len(tokens), np.int64)
+        for file in self._files:
+            np.maximum(found, file.sealed_with(tokens, digests), out=found)
+        return found
+
+    @property
+    def tables(self) -> list[pa.Table]:
+        """All entries, oldest tables first: KNOWN_V1, and what `source_number` belongs to.
+
+        Earlier revisions are among them; of a token's entries in one table the latest is the
+        first.
+        """
+        return [file.table for file in self._files]
+
+    def source_number(self, source: str) -> int:
+        """Return what stands for a source in the column `source`; -1 if it has no entries."""
+        return self._sources.index(source) if source in self._sources else -1
+
+    def counted(self, match: Match, column: str) -> NDArray[np.int64]:
+        """Return a number of each found entry that a match does not hold; 0 for null."""
+        found = np.zeros(len(match.found), np.int64)
+        for place, file in enumerate(self._files):
+            here = match.found & (match.table == place)
+            if here.any():
+                taken = file.table[column].take(pa.array(match.row[here]))
+                found[here] = taken.cast(pa.int64()).fill_null(0).to_numpy()
+        return found
 
     def _fetch(self, stored: SealedObject) -> pa.Table:
         content = self.archive.store.get(stored.key, stored.version_id)
@@ -155,6 +231,15 @@ class KnownOrders:
             where=stored.key,
         )
         return partition.read_rows(file, LEAVES, stored.key)
+
+    def _placed(self, table: pa.Table, origin: Origin) -> pa.Table:
+        """Return entries with where they come from."""
+        if origin.source not in self._sources:
+            self._sources.append(origin.source)
+        number = pa.scalar(self._sources.index(origin.source), pa.int16())
+        at = pa.scalar(microseconds(origin.sealed_at), pa.int64())
+        table = table.append_column("source", pa.repeat(number, len(table)))
+        return table.append_column("sealed_at", pa.repeat(at, len(table)))
 
     def _add(self, table: pa.Table) -> None:
         """Add rows as the newest file, merging smaller ones into it."""
@@ -169,7 +254,13 @@ class KnownOrders:
 
     def _publish(self) -> None:
         names = {file.path.name: file.noted for file in self._files}  # oldest first
-        pointer = {"archive": self.archive.id, "through": self.through, "files": names}
+        pointer = {
+            "archive": self.archive.id,
+            "layout": _LAYOUT,
+            "through": self.through,
+            "sources": self._sources,
+            "files": names,
+        }
         write_whole(self.folder / _POINTER, json.dumps(pointer).encode())
         with disk_errors(self.folder):
             for path in self.folder.glob("*.arrow"):
@@ -234,25 +325,46 @@ class _File:
             make_durable(path)
             return cls.open(path, {"sha256": _sha256(path), **_place(path)})
 
-    def match(self, tokens: Bytes2D, match: Match) -> None:
+    def match(self, tokens: Bytes2D, match: Match, place: int) -> None:
         """Fill in what this file knows of tokens that no newer file has answered."""
-        asked = np.flatnonzero(~match.found)
-        heads = first_64_bits(tokens[asked])
-        positions = np.searchsorted(self.heads, heads)
         own = self.columns["token"]
-        while len(asked):
-            # Two tokens may share their first 64 bits: walk on while they do.
-            inside = positions < self.rows
-            inside[inside] = self.heads[positions[inside]] == heads[inside]
-            asked, heads, positions = asked[inside], heads[inside], positions[inside]
-            equal = (own[positions] == tokens[asked]).all(axis=1)
+        for asked, positions in self._walk(tokens, np.flatnonzero(~match.found)):
+            # The first one of a token is its latest.
+            equal = (own[positions] == tokens[asked]).all(axis=1) & ~match.found[asked]
             hit, at = asked[equal], positions[equal]
             match.found[hit] = True
+            match.table[hit] = place
+            match.row[hit] = at
             match.digest[hit] = self.columns["digest"][at]
             match.revision[hit] = self.columns["revision"][at]
             match.completed_at[hit] = self.columns["completed_at"][at]
             match.first_seen_at[hit] = self.columns["first_seen_at"][at]
-            asked, heads, positions = asked[~equal], heads[~equal], positions[~equal] + 1
+
+    def sealed_with(self, tokens: Bytes2D, digests: Bytes2D) -> NDArray[np.int64]:
+        """Return when orders were sealed with these digests, 0 for never."""
+        found = np.zeros(len(tokens), np.int64)
+        for asked, positions in self._walk(tokens, np.arange(len(tokens))):
+            equal = (self.columns["token"][positions] == tokens[asked]).all(axis=1)
+            equal &= (self.columns["digest"][positions] == digests[asked]).all(axis=1)
+            at = self.table["sealed_at"].take(pa.array(positions[equal])).to_numpy()
+            found[asked[equal]] = np.maximum(found[asked[equal]], at)
+        return found
+
+    def _walk(
+        self, tokens: Bytes2D, asked: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield asked rows with a position whose token shares their first 64 bits.
+
+        One position after the other for each: those of one token, and of others by chance.
+        """
+        heads = first_64_bits(tokens[asked])
+        positions = np.searchsorted(self.heads, heads)
+        while len(asked):
+            inside = positions < self.rows
+            inside[inside] = self.heads[positions[inside]] == heads[inside]
+            asked, heads, positions = asked[inside], heads[inside], positions[inside]
+            yield asked, positions
+            positions = positions + 1
 
 
 def _write(path: Path, table: pa.Table) -> None:
@@ -311,14 +423,17 @@ def _sorted(table: pa.Table) -> pa.Table:
 
 
 def _merged(older: pa.Table, newer: pa.Table) -> pa.Table:
-    """Merge two tables; of a token's entries the newer one stays."""
+    """Merge two tables; of a token's entries the newer ones stand first."""
     older, newer = _sorted(older), _sorted(newer)
     both = pa.concat_tables([newer.select(older.column_names), older]).combine_chunks()
     heads = both["head"].combine_chunks().to_numpy()
     order = np.argsort(heads, kind="stable")  # newer rows stand before older ones
     tokens = _fixed_rows(both["token"].combine_chunks())[order]
-    # Equal tokens are neighbours unless another token shares their first 64 bits, in which
-    # case an outdated entry merely stays behind its newer one, where no lookup reaches it.
+    digests = _fixed_rows(both["digest"].combine_chunks())[order]
+    # An earlier revision stays behind its newer ones: a database that was restored shows it
+    # again. Equal entries are neighbours unless another token shares their first 64 bits, in
+    # which case an outdated one merely stays, too.
     repeated = np.zeros(len(order), np.bool_)
     repeated[1:] = (tokens[1:] == tokens[:-1]).all(axis=1)
+    repeated[1:] &= (digests[1:] == digests[:-1]).all(axis=1)
     return both.take(pa.array(order[~repeated])).combine_chunks()

@@ -13,12 +13,14 @@ SIGNERS: Final = "signers/"
 COHORTS: Final = "cohorts/"
 RECONCILIATIONS: Final = "reconciliations/"
 ACCESS: Final = "access/"
+RETIREMENTS: Final = "retirements/"
 NUMBERED_PROOFS: Final = "proofs/0"
 """What lock proofs begin with below ten million: their canaries, many more, lie beside them."""
 
 _MANIFEST_KEY: Final = re.compile(r"manifests/([0-9]{8})\.json")
 _RECONCILIATION_KEY: Final = re.compile(r"reconciliations/([0-9]{8})\.json")
 _ACCESS_KEY: Final = re.compile(r"access/([a-z0-9][a-z0-9_-]{0,63})/([0-9]{8})\.json")
+_RETIREMENT_KEY: Final = re.compile(r"retirements/([a-z0-9][a-z0-9_-]{0,63})\.json")
 _PROOF_KEY: Final = re.compile(r"proofs/([0-9]{8})\.json")
 
 
@@ -88,6 +90,27 @@ def access_part(key: str) -> tuple[str, int] | None:
     """Return node and number in the key of a part of the access log, None for any other."""
     match = _ACCESS_KEY.fullmatch(key)
     return (match[1], int(match[2])) if match else None
+
+
+def retirement_key(source: str) -> str:
+    """Return the key of the document that retires a source."""
+    return f"{RETIREMENTS}{source}.json"
+
+
+def retired_source(key: str) -> str | None:
+    """Return the source in a retirement's key, or None for any other key."""
+    match = _RETIREMENT_KEY.fullmatch(key)
+    return match[1] if match else None
+
+
+def retired_ids_key(source: str, name: str) -> str:
+    """Return the key of an id map's tokens.
+
+    Args:
+        source: The retired source.
+        name: 128 random bits, hexadecimal.
+    """
+    return f"{RETIREMENTS}{source}/{name}.ids"
 
 
 def data_key(kind: str, source: str, day: date, name: str) -> str:

@@ -19,7 +19,7 @@ from archiver.batch import Paid, added
 from archiver.capture import MappedSource
 from archiver.catalog import Catalog
 from archiver.errors import ReadBackError, Said
-from archiver.known import KnownOrders
+from archiver.known import KnownOrders, Origin
 from archiver.passes import SealedPass
 from schemas.documents import ChannelSum, Counts, Manifest, SealedObject
 
@@ -94,7 +94,7 @@ class Namer:
                 objects=objects,
             )
             self.catalog.append(manifest)
-            self.known.adopt(manifest.number, entries)
+            self.known.adopt(manifest.number, entries, Origin.of(manifest))
         return DayReport(
             manifest=manifest,
             day=day,

@@ -19,6 +19,7 @@ from archiver.access_log.parts import seal_access_log
 from archiver.archive import Archive
 from archiver.capture import MappedSource, Span
 from archiver.catalog import Catalog
+from archiver.census import told
 from archiver.errors import AnotherRunError, ArchiverError, Exit, RequestError, Said
 from archiver.known import KnownOrders
 from archiver.lockproof import latest_proof, require_proof
@@ -61,6 +62,8 @@ class Night:
     """Of the state that this host uses; None where nobody has ever asked anything."""
     _sealer: Sealer = field(init=False)
     _namer: Namer = field(init=False)
+    _alarms: list[ArchiverError] = field(default_factory=list)
+    """What must be told and has stopped nothing."""
 
     def __post_init__(self) -> None:
         """Set out the two steps of every pass."""
@@ -119,6 +122,7 @@ class Night:
                     # would meet the same.
                     break
         report.failures += self._seal_access()
+        report.failures += self._alarms
         report.failures += self.archive.alarms
         log.info("night finished", extra={"exit": int(report.exit), "days": len(report.days)})
         return report
@@ -135,6 +139,7 @@ class Night:
     # --- one source ----------------------------------------------------------------------------
 
     def _seal_source(self, source: MappedSource, last: date) -> Iterator[DayReport]:
+        self.catalog.require_in_use(source.source.name)
         sealed = self.catalog.days(source.source.name)
         for span in spans.plan_night(source.source, self.archive.rules, sealed, last):
             yield from self._seal_span(source, span)
@@ -147,6 +152,10 @@ class Night:
         self.progress.start(f"{source.source.name} {days}", span.expected)
         try:
             sealed = self._sealer.seal(source, span)
+            self._alarms += told(
+                source.source.name, span.days[-1], sealed.notes, self.archive.rules
+            )
+            self._alarms += sealed.failures
             for day in span.days:
                 entries = self.known.taken_back(part.known for part in sealed.of(day))
                 yield self._namer.name(source, sealed, day, entries)

@@ -5,9 +5,10 @@ the limit on what a run may lock. Until manifests name what a pass has sealed, i
 orphans that nobody can read.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -16,12 +17,21 @@ import numpy as np
 
 from archiver import sealing
 from archiver.archive import Archive
-from archiver.batch import Batch, Paid
-from archiver.capture import Capture, DayCount, MappedSource, RepeatedIdsError, Span
-from archiver.errors import RetentionRefusedError, Said, SourceUnavailableError
+from archiver.batch import Batch, Paid, added
+from archiver.capture import Capture, MappedSource, RepeatedIdsError, Span
+from archiver.census import Census, take_census
+from archiver.counting import DayCount, Notes
+from archiver.errors import (
+    ArchiverError,
+    Exit,
+    RetentionRefusedError,
+    Said,
+    SourceUnavailableError,
+)
 from archiver.known import KnownOrders
 from archiver.ports import Progress
 
+log: Final = logging.getLogger(__name__)
 TRIES: Final = 3
 """Rows that change while they are read can repeat ids again; then the source must rest."""
 
@@ -42,6 +52,9 @@ class SealedPass:
     source_paid: Paid
     known_paid: Paid
     parts: Sequence[SealedPart]
+    notes: Notes
+    failures: Sequence[ArchiverError] = ()
+    """What kept its census from being taken."""
 
     def of(self, day: date) -> list[SealedPart]:
         """Return the parts of one of its days."""
@@ -59,14 +72,58 @@ class Sealer:
     progress: Progress
     bytes_sealed: int = 0
     """In memory; of this run."""
+    revisions_sealed: int = 0
+    """Of this run."""
 
     def seal(self, source: MappedSource, span: Span) -> SealedPass:
-        """Capture and seal the days of one pass.
+        """Capture and seal the days of one pass, and what a census of the newest ones finds.
+
+        A source that fails in its census does not keep its days from being sealed.
 
         Raises:
             ArchiverError: The source or the store failed. Nothing counts; calling again is safe.
         """
-        apart = np.zeros(0, np.uint64)
+        capture, parts = self._captured(source, span)
+        failures: list[ArchiverError] = []
+        if span.newest and self.archive.rules.census:
+            try:
+                parts += self._counted(source, span, capture)
+            except ArchiverError as error:
+                if error.exit is Exit.ALARM:
+                    raise
+                failures.append(error)
+        return SealedPass(
+            days=capture.days,
+            source_paid=capture.source_paid,
+            known_paid=capture.known_paid,
+            parts=parts,
+            notes=capture.notes,
+            failures=failures,
+        )
+
+    def _counted(self, source: MappedSource, span: Span, met: Capture) -> list[SealedPart]:
+        """Take the census, and seal what it finds under the last day."""
+        last = span.days[-1]
+        census = take_census(self.archive, source, self.known, met, last)
+        met.notes.vanished = census.vanished
+        met.days[last].vanished = census.vanished.count
+        about = {"source": source.source.name, "rows": census.read, "unknown": len(census.keys)}
+        gone = {"gone": census.vanished.count, "gone_explained": census.vanished.explained}
+        log.info("census taken", extra=about | gone)
+        if not len(census.keys):
+            return []
+        found, parts = self._captured(source, replace(span, days=[last]), census)
+        met.days[last].include(found.days[last])
+        met.source_paid = added([met.source_paid, found.source_paid])
+        met.known_paid = added([met.known_paid, found.known_paid])
+        met.notes.include(found.notes)
+        return parts
+
+    def _captured(
+        self, source: MappedSource, span: Span, census: Census | None = None
+    ) -> tuple[Capture, list[SealedPart]]:
+        left = self.archive.rules.max_revisions_per_night - self.revisions_sealed
+        apart = census.repeated if census else np.zeros(0, np.uint64)
         for _ in range(TRIES):
             capture = Capture(
                 archive=self.archive,
@@ -75,18 +132,16 @@ class Sealer:
                 span=span,
                 progress=self.progress,
                 apart=apart,
+                chosen=census.keys if census else None,
+                revisions_left=max(0, left),
             )
             try:
                 parts = self._sealed(capture.batches())
             except RepeatedIdsError as repeated:
                 apart = np.union1d(apart, repeated.heads)
                 continue
-            return SealedPass(
-                days=capture.days,
-                source_paid=capture.source_paid,
-                known_paid=capture.known_paid,
-                parts=parts,
-            )
+            self.revisions_sealed += capture.notes.revisions
+            return capture, parts
         raise SourceUnavailableError(
             source=source.source.name,
             detail=Said(

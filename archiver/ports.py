@@ -5,7 +5,7 @@ Pure declarations. Implementations live in `stores`, `sources` and `wiring`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
@@ -294,9 +294,10 @@ class Source(Protocol):
         Tables have exactly the columns `key`, `order_id` and `state`, all `large_binary`. A
         superset: every row in a state that is archived, open, or unknown to the mapping, whose
         creation time may lie in `created` (all rows, where the mapping has no such time) and
-        whose end time does not surely come after `ended`; what ended before it counts, too. A
-        change time that stands for the end excludes nothing, for it moves when an old order is
-        touched, nor does any time of an open order. Raises what `pages` raises.
+        whose end time does not surely come after `ended`, nor surely before it together with
+        its creation. A change time that stands for the end does not exclude what comes after,
+        for it moves when an old order is touched, nor does any time exclude an open order.
+        Raises what `pages` raises.
         """
 
     def rows(self, keys: Sequence[bytes]) -> Iterator[RawPage]:
@@ -305,3 +306,16 @@ class Source(Protocol):
         In pages of bounded size, each row once, with look-ups and children. A key without a row
         gives nothing. Portions of the keys come in their order. Raises what `pages` raises.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purges:
+    """What a source is allowed to delete: nothing, if neither is given."""
+
+    after: timedelta | None = None
+    """Orders that ended at least so long ago."""
+    through: date | None = None
+    """Orders that ended on this day or before."""
+
+
+NO_PURGES = Purges()

@@ -66,6 +66,7 @@ def known_rows(
     revision: NDArray[np.int32],
     first_seen: Ints,
     completed: Ints | None = None,
+    still_open: NDArray[np.bool_] | None = None,
     orders: pa.Table | None = None,
 ) -> pa.Table:
     """Return KNOWN_V1 rows.
@@ -76,6 +77,7 @@ def known_rows(
         revision: 0 marks a reject.
         first_seen: Microseconds since 1970 UTC.
         completed: Likewise; the end time that stands.
+        still_open: Which of the orders have none.
         orders: The ORDER_V1 rows themselves, where they are orders.
     """
     count = len(token_rows)
@@ -86,7 +88,9 @@ def known_rows(
         "first_seen_at": instants(first_seen),
     }
     if completed is not None:
-        given["completed_at"] = instants(completed)
+        ends = instants(completed)
+        hide = still_open is not None and still_open.any()
+        given["completed_at"] = pc.if_else(pa.array(still_open), None, ends) if hide else ends
     if orders is not None:
         given["created_at"] = orders["created_at"].combine_chunks()
         given |= _delivered(orders["deliveries"].combine_chunks())

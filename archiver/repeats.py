@@ -16,6 +16,14 @@ class SeenIds:
     """How many rows came with a head that was there before."""
     _sorted: list[NDArray[np.uint64]] = field(default_factory=list)
 
+    def contain(self, heads: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Return which heads are among those of the rows so far."""
+        found = np.zeros(len(heads), np.bool_)
+        for seen in self._sorted:
+            positions = np.minimum(np.searchsorted(seen, heads), len(seen) - 1)
+            found |= seen[positions] == heads
+        return found
+
     def add(self, heads: NDArray[np.uint64]) -> None:
         """Add the heads of further rows, noting those that were there before."""
         new = np.sort(heads)

@@ -88,8 +88,7 @@ def seal(archive: Archive, batch: Batch) -> Sealed:
     started = perf_counter()
     _refuse_overlong(archive, batch)
     cohort = archive.cohort(batch.cohort)
-    orders = batch.kind == "orders"
-    sealed = (_seal_orders if orders else _seal_rejects)(archive, batch, cohort)
+    sealed = _SEALERS[batch.kind](archive, batch, cohort)
     log.info("partition sealed", extra=_told(sealed.objects, perf_counter() - started))
     return sealed
 
@@ -131,7 +130,7 @@ def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         merkle_root=merkle.tree_hash(leaves).hex(),
     )
     segment = _seal_segment(archive, batch, cohort, orders, file)
-    known = _seal_known(archive, batch, orders)
+    known = _seal_known(archive, batch, cohort, of=orders.key)
     paid = [
         paid_by_channel(back, batch.day)
         for back in _read_back(archive, stored, file, keks, ORDER_LEAVES, equal=written)
@@ -161,9 +160,17 @@ def _seal_rejects(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         keys={"reveal": keyring.seal_kek(cohort, "reveal", kek, key)},
         merkle_root=merkle.tree_hash(leaves).hex(),
     )
-    known = _seal_known(archive, batch, rejects)
+    known = _seal_known(archive, batch, cohort, of=rejects.key)
     list(_read_back(archive, stored, file, {"reveal": kek}, REJECT_LEAVES, equal=written))
     return Sealed(day=batch.day, objects=(rejects, known), paid={})
+
+
+def _seal_entries(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
+    """Seal known entries alone: the orders themselves are sealed under another name."""
+    return Sealed(day=batch.day, objects=(_seal_known(archive, batch, cohort),), paid={})
+
+
+_SEALERS: Final = {"orders": _seal_orders, "rejects": _seal_rejects, "known": _seal_entries}
 
 
 def _seal_segment(
@@ -216,7 +223,9 @@ def _segment_rows(token_key: bytes, batch: Batch) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SEGMENT_V1)
 
 
-def _seal_known(archive: Archive, batch: Batch, of: SealedObject) -> SealedObject:
+def _seal_known(
+    archive: Archive, batch: Batch, cohort: Cohort, *, of: str | None = None
+) -> SealedObject:
     key = _new_key("known", batch)
     keks = {"known": known_kek(archive.night_keys().token_key, key)}
     leaf_keys = dict.fromkeys(KNOWN_LEAVES, "known")
@@ -227,7 +236,7 @@ def _seal_known(archive: Archive, batch: Batch, of: SealedObject) -> SealedObjec
     file = writer.finish()
     stored = _put(archive, key, file, batch.retain_until)
     list(_read_back(archive, stored, file, keks, leaf_keys, equal=[batch.known]))
-    return _described("known", stored, file, of.cohort, keys={}, of=of.key)
+    return _described("known", stored, file, cohort.cohort, keys={}, of=of)
 
 
 def _row_groups(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:

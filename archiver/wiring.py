@@ -33,7 +33,7 @@ from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
 from archiver.local_files import disk_errors
 from archiver.lockproof import Trial, prove_lock
-from archiver.ports import Clock, LockProver, ObjectStore, Progress
+from archiver.ports import Clock, LockProver, ObjectStore, Progress, Purges
 from archiver.stores.directory import DirectoryStore
 from schemas import documents
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from archiver.access_log import AccessLog
     from archiver.capture import MappedSource
     from archiver.nightly import Night
+    from archiver.retirement import Retired
     from archiver.sources.database import DatabaseSource
     from archiver.state import State
     from archiver.webhook import Webhook
@@ -102,6 +103,9 @@ class Installation:
             lookback=timedelta(days=section.lookback_days),
             max_bytes_per_night=section.max_bytes_per_night,
             since=section.since,
+            census=timedelta(days=section.census_days),
+            open_after=timedelta(days=section.open_days) if section.open_days else None,
+            max_revisions_per_night=section.max_revisions_per_night,
         )
 
     @cached_property
@@ -278,8 +282,15 @@ class Installation:
         from archiver.capture import MappedSource
 
         database = self.database(section)
+        after = section.purges_after_days
         return MappedSource(
-            source=database, mapping=database.mapping, session_zone=database.session_zone
+            source=database,
+            mapping=database.mapping,
+            session_zone=database.session_zone,
+            purged=Purges(
+                after=None if after is None else timedelta(days=after),
+                through=section.purged_through,
+            ),
         )
 
     def database(self, section: SourceSection) -> "DatabaseSource":
@@ -342,6 +353,33 @@ class Installation:
         with self._run_lock(), ThreadPoolExecutor(SEALERS, "seal") as executor:
             archive = self.archive(to_seal=True)
             yield self._night(archive, executor, progress)
+
+    def retire(self, source: str, successor: str, id_map: Path | None) -> "Retired":
+        """Record that one source continues another; see `archiver.retirement`.
+
+        Args:
+            source: The one that is gone.
+            successor: The one that continues it.
+            id_map: A CSV file, where orders have other ids now.
+
+        Raises:
+            RequestError: It cannot be.
+            AnotherRunError: A night is running on this host.
+        """
+        from archiver.known import KnownOrders
+        from archiver.retirement import read_id_map, retire
+
+        ids = None if id_map is None else read_id_map(id_map)
+        with self._run_lock():
+            archive = self.archive(to_seal=True)
+            catalog = self.catalog(archive)
+            catalog.refresh()
+            known = KnownOrders.open(archive, self.index_folder / "known")
+            known.catch_up(catalog)
+            configured = [section.name for section in self.configuration.source]
+            return retire(
+                archive, catalog, known, source, successor, configured=configured, ids=ids
+            )
 
     def _night(self, archive: Archive, executor: Executor, progress: Progress) -> "Night":
         from archiver.known import KnownOrders

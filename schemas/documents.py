@@ -210,6 +210,33 @@ class Manifest(Document):
     objects: list[SealedObject]
 
 
+class RetiredIds(Document):
+    """`retirements/<source>/<32 hex>.ids`: which order of a successor is which (FORMAT.md 6)."""
+
+    key: str
+    version_id: str
+    size_bytes: int = Field(ge=1)
+    sha256: Hex32
+    count: int = Field(ge=1)
+
+
+class Retirement(Document):
+    """`retirements/<source>.json`: a source that is gone, and the one that continues it."""
+
+    format: Literal[1] = 1
+    kind: Literal["retirement"] = "retirement"
+    archive: str
+    source: Name
+    successor: Name
+    created_at: Instant
+    manifest: int = Field(ge=1)
+    """The last manifest then."""
+    head: Hex32 | None
+    """SHA-256 of its bytes."""
+    ids: RetiredIds | None = None
+    """Where orders have other ids under the successor; null: they have kept them."""
+
+
 AttackOutcome = Literal[
     "honoured",
     "repaired",

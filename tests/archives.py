@@ -145,10 +145,15 @@ class RowsSource:
         begun = self._instant(row, "created") if "created" in self.mapping.times else None
         if begun and not created.start <= begun < created.end:
             return False
+        if str(row[self.mapping.status.column]) in self.mapping.status.open:
+            return True
         told = [n for n in self.mapping.completion.latest_of if n != self.mapping.changed_at]
         ends = [self._instant(row, name) for name in told]
-        is_open = str(row[self.mapping.status.column]) in self.mapping.status.open
-        return is_open or not any(at and at >= ended.end for at in ends)
+        if any(at and at >= ended.end for at in ends):
+            return False
+        all_ends = [self._instant(row, name) for name in self.mapping.completion.names]
+        known = [at for at in (*all_ends, begun) if at]
+        return not any(all_ends) or any(at >= ended.start for at in known)
 
     def _asked_for(
         self, row: Row, ended: Window, changed: Window | None, beyond: datetime | None

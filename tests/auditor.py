@@ -131,6 +131,7 @@ class _Auditor:
         self.seeds: dict[tuple[str, str], bytes] = {}
         self.rows: dict[str, list[Row]] = {}
         self.found = Audit()
+        self.predecessors = self._predecessors()
 
     def run(self) -> Audit:
         assert self.fetch("archive.json", None) == self.anchor
@@ -148,6 +149,23 @@ class _Auditor:
             previous = self._manifest(number, previous)
         self._require_once()
         return self.found
+
+    def _predecessors(self) -> dict[str, str]:
+        """Return which source each one continues, as the store's documents say."""
+        found: dict[str, str] = {}
+        for version in self.store.list_versions("retirements/"):
+            envelope = self.store.get(version.key, version.version_id)
+            if not envelope.startswith(b"{"):
+                continue
+            signer = self.fetch("signers/0001.json", None)
+            public = self.names["verified"](signer, "signer", self.archive["identity_public_key"])[
+                "public_key"
+            ]
+            said = self.names["verified"](envelope, "retirement", public)
+            assert version.key == f"retirements/{said['source']}.json"
+            assert said["archive"] == self.archive["archive"]
+            found[said["successor"]] = said["source"]
+        return found
 
     def _manifest(self, number: int, previous: str | None) -> str:
         key = f"manifests/{number:08d}.json"
@@ -260,14 +278,16 @@ class _Auditor:
     ) -> None:
         years, margin = said["retention_years"], said["retention_margin_days"]
         assert named.rows
-        dates = [lawful_date(row["completed_at"], years, margin) for row in named.rows]
+        dates = [lawful_date(_kept_from(row), years, margin) for row in named.rows]
         assert max(dates) == instant(named.about["retain_until"])
         assert {f"{at.astimezone(SHANGHAI):%Y-%m}" for at in dates} == {_month(named.about)}
         for position, row in enumerate(named.rows):
             assert row["archive"] == said["archive"]
             assert row["source"] == said["source"]
             assert row["mapping_digest"] == said["mapping_digest"]
-            assert row["completed_at"].astimezone(self.zone).date() <= named.day
+            assert (row["completed_at"] is None) == (row["outcome"] == "open")
+            if row["completed_at"]:
+                assert row["completed_at"].astimezone(self.zone).date() <= named.day
             assert row["secret_commitment"] == commitment(row, position, keks["reveal"])
             for delivery in row["deliveries"]:
                 assert delivery["card_token"] == self._card_token(delivery["secret"])
@@ -320,6 +340,11 @@ class _Auditor:
         assert {row["kind"] for row in named.rows} == {1}
 
     def _require_known(self, said: Mapping[str, Any], named: Named) -> None:
+        if named.about["of"] is None:
+            # Orders of a source that this one continues, known under its name from now on.
+            assert said["source"] in self.predecessors
+            assert all(row["revision"] >= 1 for row in named.rows)
+            return
         of = self._object(said, named.about["of"])
         assert named.about["retain_until"] == of["retain_until"]
         key = derived(self.token_key, "known-token")
@@ -399,10 +424,14 @@ class _Auditor:
         for row in self.found.orders:
             key = (row["source"], row["order_id"])
             before = latest.get(key)
+            if before is None and row["revision"] > 1:
+                old = self.predecessors[row["source"]]
+                before = latest[old, row["order_id"]]
             assert row["revision"] == (before["revision"] + 1 if before else 1)
             if before:
                 assert row["first_seen_at"] == before["first_seen_at"]
-                assert row["completed_at"] >= before["completed_at"]
+                assert row["outcome"] != "open"
+                assert row["completed_at"] >= (before["completed_at"] or row["completed_at"])
             latest[key] = row
 
 
@@ -421,6 +450,13 @@ def opened(content: bytes, keks: Mapping[str, bytes], unwrap: Any) -> pa.Table: 
         return pq.ParquetFile(pa.BufferReader(content), decryption_properties=keys).read()
     except OSError as error:
         raise TamperedError(key="object", detail=str(error)) from error
+
+
+def _kept_from(row: Row) -> datetime:
+    """Return from when on an order is kept: an open one from when it was first seen."""
+    end = row["completed_at"] or row["first_seen_at"]
+    assert isinstance(end, datetime)
+    return end
 
 
 def _month(about: Mapping[str, Any]) -> str:

@@ -69,6 +69,16 @@ closed = { column = "closed_at", zone = "UTC" }""",
         completion='latest_of = ["completed", "closed"]\notherwise = "updated"',
     )
 )
+BORN: Final[OrderMapping] = parse_mapping(
+    _MAPPING.format(
+        times="""
+created = { column = "begun_at", zone = "UTC" }
+completed = { column = "done_at", zone = "UTC" }
+closed = { column = "closed_at", zone = "UTC" }""",
+        completion='latest_of = ["completed", "closed"]',
+    )
+)
+"""As `OWN`, and the shop knows when an order was created."""
 PROXY: Final[OrderMapping] = parse_mapping(
     _MAPPING.format(times="", completion='latest_of = ["updated"]')
 )

@@ -12,7 +12,7 @@ from archiver.errors import ArchiverError
 from archiver.mapping import OrderMapping
 from archiver.naming import DayReport
 from archiver.nightly import NightReport
-from archiver.ports import Clock, ObjectStore
+from archiver.ports import NO_PURGES, Clock, ObjectStore, Purges
 from archiver.stores.memory import MemoryStore
 from tests import cards
 from tests.archives import RULES, Place, Row, RowsSource
@@ -45,6 +45,8 @@ class Desk:
     sources: list[RowsSource] = field(default_factory=list)
     night_clock: Clock | None = None
     """A clock that moves, where a test needs one."""
+    purges: Purges = NO_PURGES
+    """What the sources may delete."""
 
     @property
     def source(self) -> RowsSource:
@@ -69,7 +71,9 @@ class Desk:
     ) -> NightReport:
         """Run a night and check what every report must show."""
         sources = [
-            MappedSource(source=source, mapping=source.mapping, session_zone="UTC")
+            MappedSource(
+                source=source, mapping=source.mapping, session_zone="UTC", purged=self.purges
+            )
             for source in self.sources
         ]
         report = self.place.night(self.open(store), sources, as_of, threads=threads)

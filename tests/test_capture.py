@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.batch import Batch, Partitions, local_days
-from archiver.capture import _part_of
 from archiver.errors import Exit, MappingError, SourceUnavailableError
 from archiver.mapping import OrderMapping
 from archiver.ports import RawPage, Window
 from archiver.repeats import SeenIds
 from archiver.retention import Rule
+from archiver.rows import part_of
 from tests import cards
 from tests.archives import RULES, RowsSource
 from tests.auditor import Audit, lawful_date
@@ -71,7 +71,7 @@ def test_a_row_that_was_only_touched_is_unchanged(
         {"contact": ""},
         {"paid": "11.51"},
         {"channel": "cash"},
-        {"secret": "ANOTHER-CARD"},
+        {"secret": "ANOTHER-CARD\nAND-A-THIRD-ONE"},
         {"state": "refunded"},
         {"category_id": 2},
     ],
@@ -308,7 +308,7 @@ def test_rows_of_one_id_are_held_with_their_own_child_rows_only(tmp_path: Path) 
     }
     page = next(desk.source.pages(Window(start=at(1), end=at(9))))
 
-    held = _part_of(page, pa.array([0, 3]), cards.OWN)
+    held = part_of(page, pa.array([0, 3]), cards.OWN)
 
     assert held.rows["id"].to_pylist() == [b"1", b"51"]
     assert held.children["events"]["kind"].to_pylist() == [b"paid 1", b"paid 51"]

@@ -252,7 +252,8 @@ def test_a_late_row_is_found_when_the_night_is_only_repeated(tmp_path: Path) -> 
 
 def test_the_look_back_reaches_exactly_as_far_as_configured(tmp_path: Path) -> None:
     edge = at(13, 0) - RULES.lookback
-    desk = founded(tmp_path, [cards.order(1, at(1))], now=at(13, 3))
+    rules = replace(RULES, census=timedelta())
+    desk = founded(tmp_path, [cards.order(1, at(1))], now=at(13, 3), rules=rules)
     desk.night()
     desk.rows.append(cards.order(2, edge))
     desk.rows.append(cards.order(3, edge - MICROSECOND))
@@ -274,7 +275,8 @@ def test_a_first_night_misses_nothing_where_source_and_archive_have_other_calend
     tmp_path: Path, zone: str, hour: float
 ) -> None:
     ends = [at(1, hour) + timedelta(days=9 * n) for n in range(3)]
-    rules = in_zone(zone, lookback=timedelta(days=1))
+    # Without a census, which finds all of them again.
+    rules = in_zone(zone, lookback=timedelta(days=1), census=timedelta())
     rows = [cards.order(n, end) for n, end in enumerate(ends, 1)]
     desk = founded(tmp_path, rows, rules=rules, now=at(25))
     desk.night()
@@ -287,7 +289,8 @@ def test_what_happened_while_no_night_ran_is_caught_up_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int, rows_per_pass: int
 ) -> None:
     monkeypatch.setattr("archiver.spans.ROWS_PER_PASS", rows_per_pass)
-    desk = founded(tmp_path, [cards.order(n, at(n)) for n in range(1, 5)])
+    rules = replace(RULES, census=timedelta())  # which would find all of it again
+    desk = founded(tmp_path, [cards.order(n, at(n)) for n in range(1, 5)], rules=rules)
     desk.night()
     # A row that ended before the last night and was committed after it; an old order that was
     # edited the day after; one order a day.

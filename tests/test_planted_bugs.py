@@ -32,6 +32,7 @@ class Fault:
 
 
 CAPTURE, NIGHTLY = "tests/test_capture.py::test_", "tests/test_nightly.py::test_"
+CENSUS = "tests/test_census.py::test_"
 CRASHES, SEALING = "tests/test_crashes.py::test_", "tests/test_sealing.py::test_"
 READER, FOUNDING = "tests/test_format_reader.py::test_", "tests/test_initialise.py::test_"
 A_NIGHT_AGAIN = f"{CRASHES}a_night_can_be_repeated_after_a_failure_at_any_call"
@@ -41,8 +42,8 @@ FAULTS = (
         "known orders are adopted before the manifest counts",
         "archiver/naming.py",
         "            self.catalog.append(manifest)\n"
-        "            self.known.adopt(manifest.number, entries)\n",
-        "            self.known.adopt(manifest.number, entries)\n"
+        "            self.known.adopt(manifest.number, entries, Origin.of(manifest))\n",
+        "            self.known.adopt(manifest.number, entries, Origin.of(manifest))\n"
         "            self.catalog.append(manifest)\n",
         f"{A_NIGHT_AGAIN}",
     ),
@@ -90,7 +91,7 @@ FAULTS = (
     ),
     Fault(
         "a row at the edge of the look-back is left out",
-        "archiver/capture.py",
+        "archiver/rows.py",
         "(numbers >= start)",
         "(numbers > start)",
         f"{NIGHTLY}the_look_back_reaches_exactly_as_far_as_configured",
@@ -104,15 +105,15 @@ FAULTS = (
     ),
     Fault(
         "a proxy moves the first end time",
-        "archiver/capture.py",
-        "np.where(proxy, match.completed_at, later)",
-        "np.where(proxy, own_ends, later)",
+        "archiver/stamping.py",
+        "(first_ends != 0), first_ends, later)",
+        "(first_ends != 0), own_ends, later)",
         f"{CAPTURE}an_end_time_known_by_proxy_stands_however_often_the_row_is_saved",
     ),
     Fault(
         "an end time moves earlier",
-        "archiver/capture.py",
-        "np.maximum(match.completed_at, own_ends)",
+        "archiver/stamping.py",
+        "np.maximum(first_ends, own_ends)",
         "own_ends",
         f"{CAPTURE}an_end_time_of_its_own_may_move_later_but_never_earlier",
     ),
@@ -129,6 +130,41 @@ FAULTS = (
         "np.where(match.found, match.revision + 1, 1)",
         "np.where(match.found, 1, 1)",
         f"{CAPTURE}a_change_of_its_own_columns_makes_the_next_revision",
+    ),
+    Fault(
+        "the census shows nobody",
+        "archiver/census.py",
+        "        self._roll.mark(match)\n",
+        "",
+        f"{CENSUS}orders_of_other_sources_are_not_missed",
+    ),
+    Fault(
+        "an order that ended unseen stays open",
+        "archiver/census.py",
+        "chosen = unknown | finished",
+        "chosen = unknown",
+        f"{CENSUS}the_end_of_an_open_order_is_found_though_it_touches_no_time",
+    ),
+    Fault(
+        "what a pass has met is met again by its census",
+        "archiver/census.py",
+        "        chosen &= ~self._met.has_met(heads)\n",
+        "",
+        f"{CENSUS}what_a_night_has_just_sealed_or_rejected_is_not_read_again",
+    ),
+    Fault(
+        "what comes back from a backup is a revision",
+        "archiver/capture.py",
+        "        same |= restored\n",
+        "",
+        f"{CENSUS}a_database_restored_to_last_week_is_an_alarm_and_nothing_is_sealed_twice",
+    ),
+    Fault(
+        "the limit of revisions is off by one",
+        "archiver/capture.py",
+        "np.flatnonzero(revised)[self.revisions_left - self.notes.revisions :]",
+        "np.flatnonzero(revised)[1 + self.revisions_left - self.notes.revisions :]",
+        f"{CENSUS}no_more_revisions_than_foreseen_are_sealed_in_a_night_and_the_rest_later",
     ),
     Fault(
         "duplicates are counted as new",
@@ -281,8 +317,8 @@ FAULTS = (
     Fault(
         "an older entry answers for a known order",
         "archiver/known.py",
-        "for file in reversed(self._files):",
-        "for file in self._files:",
+        "in reversed(list(enumerate(self._files))):",
+        "in list(enumerate(self._files)):",
         "tests/test_known.py::test_the_latest_entry_of_a_token_answers",
     ),
     Fault(

@@ -247,6 +247,8 @@ class DatabaseSource:
             open_states=status.open,
             created=self._span("created", created, MARGIN) if "created" in mapping.times else None,
             not_after=tuple(self._span(name, ended, MARGIN) for name in ends),
+            not_before=tuple(self._span(name, ended, MARGIN) for name in mapping.completion.names),
+            begun=self._span("created", ended, MARGIN) if "created" in mapping.times else None,
             lookups=(),
             children=(),
             page_rows=CENSUS_ROWS,

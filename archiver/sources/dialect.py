@@ -101,17 +101,34 @@ class Dialect(ABC):
             absurd_start = self._absurd(plan.created, shape)
             parts.append(f"({self._within(plan.created)} OR {absurd_start})")
         if plan.not_after:
-            parts.append(self._not_ended_after(plan, shape))
+            parts.append(self._or_open(self._not_ended_after(plan, shape), plan, shape))
+        if plan.not_before:
+            parts.append(self._or_open(self._not_ended_before(plan, shape), plan, shape))
         return " AND ".join(parts) or "1 = 1"
 
     def _not_ended_after(self, plan: ReadPlan, shape: Shape) -> str:
-        """Return a condition that a row may have ended in time, or has not ended at all."""
+        """Return a condition that a row may have ended in time."""
         tests = [
             f"({self.column('q', span.column)} < {self._bound(span, span.high)}"
             f" OR {self._absurd(span, shape)})"
             for span in plan.not_after
         ]
-        condition = f"({' AND '.join(tests)})"
+        return f"({' AND '.join(tests)})"
+
+    def _not_ended_before(self, plan: ReadPlan, shape: Shape) -> str:
+        """Return a condition that a row may have ended late enough, or that nobody can tell."""
+        spans = (*plan.not_before, *((plan.begun,) if plan.begun else ()))
+        # Of a time that is NULL neither test holds: others decide, and if all lack, the last one.
+        tests = [
+            f"{self.column('q', span.column)} >= {self._bound(span, span.low)}"
+            f" OR {self._is_absurd(span, shape)}"
+            for span in spans
+        ]
+        lacking = " AND ".join(f"{self.column('q', s.column)} IS NULL" for s in plan.not_before)
+        return f"({' OR '.join(tests)} OR ({lacking}))"
+
+    def _or_open(self, condition: str, plan: ReadPlan, shape: Shape) -> str:
+        """Return a condition that what has not ended meets in any case."""
         if not plan.open_states:
             return condition
         ended = self.not_among(plan.status_column, plan.open_states, shape)
@@ -123,15 +140,17 @@ class Dialect(ABC):
         return f"({column} >= {low} AND {column} < {high})"
 
     def _absurd(self, span: Span, shape: Shape) -> str:
+        return f"({self.column('q', span.column)} IS NULL OR {self._is_absurd(span, shape)})"
+
+    def _is_absurd(self, span: Span, shape: Shape) -> str:
         column = self.column("q", span.column)
         tests = [
-            f"{column} IS NULL",
             f"{column} < {self._bound(span, span.oldest)}",
             f"{column} >= {self._bound(span, span.newest)}",
         ]
         if span.column in shape.text and not span.unit:
             tests.append(self.no_date(column))
-        return f"({' OR '.join(tests)})"
+        return " OR ".join(tests)
 
     def _bound(self, span: Span, bound: str) -> str:
         return bound if span.unit else f"'{bound}'"

@@ -82,6 +82,10 @@ class ReadPlan:
     """Rows that were created outside surely do not concern us."""
     not_after: tuple[Span, ...] = ()
     """Nor do those with any of these times, unless absurd, at or beyond its `high` …"""
+    not_before: tuple[Span, ...] = ()
+    """Nor do those of which all these times that they have lie below its `low` …"""
+    begun: Span | None = None
+    """… and this one, too: an end long before its order's creation is no time."""
     open_states: Texts = ()
     """… but for those in these states, which have not ended."""
     keys: Texts | None = None

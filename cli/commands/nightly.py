@@ -108,14 +108,6 @@ def alarms(call: Call, report: "NightReport") -> Iterator[Alarm]:
                 ),
                 next=call.next(f"archiver source check --source {day.source}"),
             )
-        if vanished := day.counts.get("vanished", 0):
-            yield Alarm(
-                code="vanished",
-                message=call.words(
-                    "nightly.vanished", source=day.source, day=day.day, count=vanished
-                ),
-                next=call.next("archiver status"),
-            )
 
 
 def span(days: list[date]) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -93,6 +94,69 @@ def check(call: Call, *, name: str | None, rows: int) -> Report:
 
 
 source.add_command(check)
+
+
+@command(
+    "retire",
+    short="Let another source continue one 由其他数据源接替",
+    text=(
+        "Record that a source is gone and another one continues it: what was sealed under the old "
+        "name stays known, nothing is sealed twice, nights no longer miss it. Signed and locked "
+        "in the store; it cannot be undone. First replace its [[source]] in the configuration, "
+        "and run no night before this.\n\n"
+        "记录某数据源已停用并由另一数据源接替：旧名下已封存的订单仍被识别，不会重复封存，夜间任务不再告警。"
+        "记录经签名并锁定于存储，不可撤销。请先在配置中替换其 [[source]]，在此之前勿运行夜间任务。"
+    ),
+    examples=(
+        "archiver source retire old --successor new",
+        "archiver source retire old --successor new --id-map ids.csv   # columns: old,new 两列",
+    ),
+)
+@click.argument("old", metavar="OLD")
+@click.option(
+    "--successor",
+    required=True,
+    metavar="NEW",
+    help="The source that continues it. 接替的数据源。",
+)
+@click.option(
+    "--id-map",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.csv",
+    help="Where order ids have changed: columns old,new. 订单号有变时的对照表，两列 old,new。",
+)
+def retire(call: Call, *, old: str, successor: str, id_map: Path | None) -> Report:
+    """Retire a source."""
+    retired = call.installation().retire(old, successor, id_map)
+    retirement = retired.retirement
+    call.archive = retirement.archive
+
+    def show(console: "Console") -> None:
+        day = retirement.created_at.astimezone(call.installation().rules.zone).date()
+        names = {"source": old, "successor": successor}
+        if retired.again:
+            console.print(call.words("retire.again", **names, day=day), markup=False)
+        else:
+            console.print(call.words("retire.done", **names), markup=False)
+        if retirement.ids:
+            counts = {"mapped": retired.mapped, "unknown": retired.unknown}
+            console.print(call.words("retire.mapped", **counts), markup=False)
+        console.print(f"→ {call.words('next')} {call.next('archiver nightly')}", markup=False)
+
+    return Report(
+        fields={
+            "source": old,
+            "successor": successor,
+            "retired_at": instant(retirement.created_at),
+            "already": retired.again,
+            "mapped": retired.mapped if retirement.ids else None,
+            "unknown": retired.unknown if retirement.ids else None,
+        },
+        show=show,
+    )
+
+
+source.add_command(retire)
 
 
 def _sections(

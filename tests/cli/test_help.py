@@ -59,8 +59,8 @@ def test_every_option_is_explained_in_both_languages(path: tuple[str, ...]) -> N
         command = command.commands[name]
     assert isinstance(command, Command)
     for option in command.params:
-        if isinstance(option, click.Argument):
-            continue  # the command's text explains it
+        if isinstance(option, click.Argument):  # explained by the text
+            continue
         assert isinstance(option, click.Option)
         if not option.hidden:
             assert chinese(option.help or ""), option.name

@@ -61,6 +61,8 @@ DEALS = (
 )
 BORN = window("2026-09-01T00:00Z", "2026-10-01T00:00Z")
 COUNTED = ["a'1", "b2", "f6", "g7", "h8", "i9", "j0"]
+COUNTED_LATE = ["a'1", "b2", "g7"]
+"""Those of them that may have ended lately: touched, or open."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def listed(tables: Iterator[pa.Table]) -> list[str]:
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_census_counts_who_may_have_ended_and_who_is_open(shop: Shop) -> None:
-    ended = window("2026-09-20T00:00Z", "2026-10-01T00:00Z")
+    ended = window("2025-09-20T00:00Z", "2026-10-01T00:00Z")
 
     (table,) = shop.source().census(BORN, ended)
 
@@ -132,9 +134,12 @@ def test_a_census_counts_who_may_have_ended_and_who_is_open(shop: Shop) -> None:
     assert (states[b"b2"], states[b"i9"]) == (b"paid", None)
     assert table["order_id"] == table["key"]
 
+    late = window("2026-09-20T00:00Z", "2026-10-01T00:00Z")
+    assert sorted(listed(shop.source().census(BORN, late))) == COUNTED_LATE
+
 
 def test_the_source_of_tests_counts_no_fewer_than_a_database() -> None:
-    ended = window("2026-09-20T00:00Z", "2026-10-01T00:00Z")
+    ended = window("2025-09-20T00:00Z", "2026-10-01T00:00Z")
     names = ("id", "state", "begun", "paid", "done")
     rows = [dict(zip(names, (n, *deal[1:]), strict=True)) for n, deal in enumerate(DEALS)]
     mapping = parse_mapping({**OWN, "key": "id", "order_id": "id", "children": []})
@@ -146,6 +151,9 @@ def test_the_source_of_tests_counts_no_fewer_than_a_database() -> None:
 
     assert exact == numbers
     assert set(exact) < set(wide)
+    late = window("2026-09-20T00:00Z", "2026-10-01T00:00Z")
+    few = listed(RowsSource(mapping, list(rows), exact=True).census(born, late))
+    assert few == [str(n) for n, deal in enumerate(DEALS) if deal[0] in COUNTED_LATE]
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
