@@ -11,7 +11,7 @@ looked at. What is forbidden anyway tells nobody anything and does not count eit
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Final, Protocol
@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, insert, select, update
 
 from archiver.access_log import AccessLog, Entry, Outcome
-from archiver.access_log.entry import Chained, place_of
+from archiver.access_log.entry import place_of
 from archiver.errors import RequestError, Said
 from archiver.policy import Role
 from archiver.ports import Clock
@@ -71,17 +71,14 @@ STANDARD: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What one entry of the access log tells the watch."""
+class Counts:
+    """What is compared with the limits, measure by measure."""
 
-    at: datetime
-    orders: frozenset[str] = frozenset()
-    """Tokens of orders that were shown outside of a case."""
-    unlisted: int = 0
-    """Orders that were shown and that the entry does not list."""
-    missed: bool = False
-    stepped: bool = False
-    """It asked for the neighbour of what was asked before."""
+    orders_per_hour: int = 0
+    orders_per_day: int = 0
+    misses_per_hour: int = 0
+    misses_per_week: int = 0
+    steps_per_hour: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,41 +110,11 @@ _MEASURES: Final = {
 }
 
 
-def seen_in(chained: Chained) -> Seen:
-    """Return what an entry tells the watch."""
-    entry = chained.entry
-    shown = entry.case is None and entry.outcome in (Outcome.ANSWERED, Outcome.REVEALED)
-    orders = frozenset(entry.orders) if shown else frozenset[str]()
-    return Seen(
-        at=chained.at,
-        orders=orders,
-        unlisted=max(entry.count - len(entry.orders), 0) if shown else 0,
-        missed=entry.outcome is Outcome.MISSED,
-        stepped=any(one.beside for one in entry.question),
-    )
-
-
-def judge(seen: Sequence[Seen], misses_of_a_week: int, limits: Limits, now: datetime) -> Judgement:
-    """Decide about one operator or place.
-
-    Args:
-        seen: The last day's entries. What lies in the future was written before the clock went
-            back, and counts as of now.
-        misses_of_a_week: Questions without an answer in the last week.
-        limits: Of an operator or a place.
-        now: The end of all windows.
-    """
-    hour = [one for one in seen if now - one.at < HOUR]
-    day = [one for one in seen if now - one.at < DAY]
-    counts = {
-        "orders_per_hour": _orders(hour),
-        "orders_per_day": _orders(day),
-        "misses_per_hour": sum(one.missed for one in hour),
-        "misses_per_week": misses_of_a_week,
-        "steps_per_hour": sum(one.stepped for one in hour),
-    }
+def judge(counts: Counts, limits: Limits) -> Judgement:
+    """Decide about one operator or place: the measure that is over its limit most often."""
     worst = Judgement(level=Level.CALM)
-    for measure, count in counts.items():
+    for measure in _MEASURES:
+        count: int = getattr(counts, measure)
         limit: int = getattr(limits, measure)
         level = Level(min(count // limit, Level.BLOCK))
         if level > worst.level:
@@ -155,8 +122,11 @@ def judge(seen: Sequence[Seen], misses_of_a_week: int, limits: Limits, now: date
     return worst
 
 
-def _orders(seen: Sequence[Seen]) -> int:
-    return len(frozenset().union(*(one.orders for one in seen))) + sum(one.unlisted for one in seen)
+def different_orders(entries: Sequence[Entry]) -> int:
+    """Return how many different orders entries have shown; those they do not list all differ."""
+    shown = [one for one in entries if one.shown]
+    listed = frozenset[str]().union(*(one.orders for one in shown))
+    return len(listed) + sum(max(one.shown - len(one.orders), 0) for one in shown)
 
 
 # --- blocks ---------------------------------------------------------------------------------------
@@ -330,10 +300,25 @@ class Watch:
             return max(now - window, released_at or _EPOCH) + timedelta(microseconds=1)
 
         operator, place = (name, None) if kind == "operator" else (None, name)
-        entries = self.log.entries(since=since(DAY), operator=operator, place=place)
-        seen = [seen_in(one) for one in entries]
-        misses = self.log.count(Outcome.MISSED, since=since(WEEK), operator=operator, place=place)
-        return judge(seen, misses, limits, now)
+        hour, day = since(HOUR), since(DAY)
+        tally = self.log.tally(hour=hour, day=day, week=since(WEEK), operator=operator, place=place)
+        counts = Counts(
+            orders_per_hour=tally.shown_hour,
+            orders_per_day=tally.shown_day,
+            misses_per_hour=tally.missed_hour,
+            misses_per_week=tally.missed_week,
+            steps_per_hour=tally.stepped_hour,
+        )
+        if judge(counts, limits).level is Level.CALM:
+            return judge(counts, limits)
+        # The same order may have been shown often: entries are read only where that matters.
+        read = self.log.entries(since=day, operator=operator, place=place)
+        exact = replace(
+            counts,
+            orders_per_hour=different_orders([one.entry for one in read if one.at >= hour]),
+            orders_per_day=different_orders([one.entry for one in read]),
+        )
+        return judge(exact, limits)
 
     def _block(self, subject: str, said: Said, now: datetime) -> Block:
         values = {

@@ -1,7 +1,7 @@
 """The watch tells looking up from harvesting, and what it finds has consequences."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,15 @@ from archiver.access_log.question import neighbours, question_tokens
 from archiver.errors import RequestError
 from archiver.policy import Role
 from archiver.refusals import BlockedError, NotAllowedError, SecondFactorNeededError
-from archiver.watch import CONFIRMED_FOR, Level, Limits, Seen, Watch, judge
+from archiver.watch import (
+    CONFIRMED_FOR,
+    Counts,
+    Level,
+    Limits,
+    Watch,
+    different_orders,
+    judge,
+)
 from tests.access_log.logs import QUESTION, log_in
 from tests.clock import NOON, FrozenClock
 
@@ -29,6 +37,8 @@ LIMITS: Final = Limits(
     place_factor=3,
 )
 MINUTE: Final = timedelta(minutes=1)
+MEASURES: Final = [one.name for one in fields(Counts)]
+SHOWING: Final = (Outcome.ANSWERED, Outcome.REVEALED)
 PLACE: Final = "clerk@desk"
 
 
@@ -247,38 +257,38 @@ def test_a_place_is_an_account_an_address_or_a_network(origin: str, place: str) 
     assert place_of(origin) == place
 
 
-times = st.integers(-100, 3000).map(lambda minutes: NOON - minutes * MINUTE)
+few = st.integers(0, 60)
+
+
+@given(st.builds(Counts, **dict.fromkeys(MEASURES, few)), st.sampled_from(MEASURES))
+def test_the_level_is_that_of_the_measure_that_is_over_most(counts: Counts, more: str) -> None:
+    found = judge(counts, LIMITS)
+
+    ratios = [getattr(counts, name) / getattr(LIMITS, name) for name in MEASURES]
+    assert found.level == min(int(max(ratios)), 3)
+    assert (found.level is Level.CALM) == (found.measure == "")
+    worse = judge(replace(counts, **{more: getattr(counts, more) + 1}), LIMITS)
+    assert worse.level >= found.level
 
 
 @given(
     st.lists(
         st.builds(
-            Seen,
-            at=times,
-            orders=st.frozensets(st.sampled_from("abcdefghijklmnop"), max_size=3),
-            missed=st.booleans(),
-            stepped=st.booleans(),
+            replace,
+            st.just(QUESTION),
+            outcome=st.sampled_from(Outcome),
+            orders=st.frozensets(st.sampled_from("abcdefgh"), max_size=3).map(tuple),
+            count=st.integers(0, 5),
+            case=st.none() | st.just("7"),
         ),
-        max_size=40,
-    ),
-    st.integers(0, 40),
+        max_size=20,
+    )
 )
-def test_the_level_is_that_of_the_worst_count(seen: list[Seen], misses: int) -> None:
-    found = judge(seen, misses, LIMITS, NOON)
-
-    hour = [one for one in seen if one.at > NOON - timedelta(hours=1)]
-    day = [one for one in seen if one.at > NOON - timedelta(days=1)]
-    ratios = [
-        len({order for one in hour for order in one.orders}) / 10,
-        len({order for one in day for order in one.orders}) / 30,
-        sum(one.missed for one in hour) / 4,
-        misses / 8,
-        sum(one.stepped for one in hour) / 2,
-    ]
-    assert found.level == min(int(max(ratios)), 3)
-    assert (found.level is Level.CALM) == (found.count == 0)
-    more = judge([*seen, Seen(at=NOON, missed=True)], misses + 1, LIMITS, NOON)
-    assert more.level >= found.level
+def test_what_the_columns_count_is_never_less_than_what_differs(entries: list[Entry]) -> None:
+    entries = [replace(one, count=max(one.count, len(one.orders))) for one in entries]
+    shown = [one for one in entries if one.case is None and one.outcome in SHOWING]
+    assert different_orders(entries) <= sum(one.shown for one in entries)
+    assert different_orders(entries) >= len({order for one in shown for order in one.orders})
 
 
 def test_an_entry_of_an_act_tells_the_watch_nothing(site: Site) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, insert, select, update
 
 from archiver.access_log import heads as head_files
 from archiver.access_log.entry import Chained, Entry, Outcome, decode, digest, encode, place_of
@@ -39,6 +39,18 @@ class AccessRecord:
     def __str__(self) -> str:
         """Return the name under which people find it again."""
         return f"{self.node}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What the watch asks the log, in one query."""
+
+    shown_hour: int
+    """Orders that were shown, the same one as often as it was."""
+    shown_day: int
+    missed_hour: int
+    missed_week: int
+    stepped_hour: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,21 +209,41 @@ class AccessLog:
             found = connection.scalars(query.limit(limit)).all()
         return [decode(body) for body in reversed(found)]
 
-    def count(
+    def tally(
         self,
-        outcome: Outcome,
         *,
-        since: datetime,
+        hour: datetime,
+        day: datetime,
+        week: datetime,
         operator: str | None = None,
         place: str | None = None,
-    ) -> int:
-        """Return how many entries of all nodes have an outcome; arguments as for `entries`."""
-        query = select(func.count()).select_from(entries)
-        query = query.where(
-            entries.c.outcome == outcome.value, *_conditions(since, operator, place)
-        )
+    ) -> Tally:
+        """Return what one operator or place was shown and missed, over all nodes.
+
+        Args:
+            hour: From when on the last hour counts; a release may shorten it.
+            day: The same for the last day.
+            week: The same for the last week, the longest.
+            operator: Whose; or
+            place: From where.
+        """
+        missed = entries.c.outcome == Outcome.MISSED.value
+
+        def counted(what: ColumnElement[int], since: datetime) -> ColumnElement[int]:
+            inside = entries.c.at >= microseconds(since)
+            return func.coalesce(func.sum(case((inside, what), else_=0)), 0)
+
+        one = case((missed, 1), else_=0)
+        query = select(
+            counted(entries.c.shown, hour).label("shown_hour"),
+            counted(entries.c.shown, day).label("shown_day"),
+            counted(one, hour).label("missed_hour"),
+            counted(one, week).label("missed_week"),
+            counted(entries.c.stepped, hour).label("stepped_hour"),
+        ).where(*_conditions(week, operator, place))
         with self._reading() as connection:
-            return int(connection.scalar(query) or 0)
+            row = connection.execute(query).one()
+        return Tally(**{name: int(value) for name, value in row._mapping.items()})  # noqa: SLF001
 
     def _next(self, connection: Connection) -> tuple[int, str | None]:
         """Take the next number; the head's row stays locked until the transaction ends."""
@@ -298,6 +330,8 @@ def columns_of(at: datetime, entry: Entry) -> dict[str, object]:
         "place": place_of(entry.origin),
         "command": entry.command,
         "outcome": entry.outcome.value,
+        "shown": entry.shown,
+        "stepped": int(entry.stepped),
     }
 
 

@@ -82,6 +82,17 @@ class Entry:
     approval: int | None = None
     """The number of the request that was granted for this."""
 
+    @property
+    def shown(self) -> int:
+        """How many orders were shown outside of a case: an authority may ask for thousands."""
+        answered = self.outcome in (Outcome.ANSWERED, Outcome.REVEALED)
+        return self.count if answered and self.case is None else 0
+
+    @property
+    def stepped(self) -> bool:
+        """Whether a neighbour of what was asked had been asked shortly before."""
+        return any(one.beside for one in self.question)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chained:

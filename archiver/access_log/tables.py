@@ -27,6 +27,8 @@ entries: Final = Table(
     Column("place", String(200), nullable=False),
     Column("command", String(64), nullable=False),
     Column("outcome", String(16), nullable=False),
+    Column("shown", Integer, nullable=False),  # orders that count for the watch
+    Column("stepped", Integer, nullable=False),  # 1: a neighbour was asked shortly before
     Column("body", LargeBinary, nullable=False),
     Column("digest", String(64), nullable=False),
     Index("access_entries_by_operator", "operator", "at"),
