@@ -74,7 +74,7 @@ class Desk:
             LoginNeededError: There is no operator yet.
             KeyUnavailableError: There are operators, and their key is not here.
         """
-        if not self.installation.operators_key.exists() and self._register(b"").is_empty():
+        if not self.has_operators():
             raise LoginNeededError(
                 detail=Said(
                     "there is no operator yet; the owner of the configuration makes the first: "
