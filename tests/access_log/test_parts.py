@@ -14,6 +14,7 @@ from archiver import layout, roots
 from archiver.access_log import AccessLog, parts
 from archiver.access_log.entry import digest
 from archiver.access_log.parts import latest_part, open_part, parts_of, seal_access_log
+from archiver.access_log.tables import entries
 from archiver.access_log.verify import Verified, verify_access_log
 from archiver.archive import Archive
 from archiver.errors import AnotherRunError, Exit, KeyUnavailableError
@@ -273,6 +274,23 @@ def test_each_attack_has_its_code(
 ) -> None:
     attack(sealed)
     assert sealed.codes() == codes
+
+
+def test_an_entry_left_out_with_all_behind_it_renumbered_is_told(site: Site) -> None:
+    fill(site.log, 4)
+    log = replace(site.log, head_file=None)
+    rows, last = list(log.stored("main")), ""
+    sql(log.state, "DELETE FROM access_entries WHERE number >= 2")
+    for number, row in enumerate(rows[2:], 2):
+        altered = bytes(row["body"]).replace(
+            f'"number":{row["number"]}'.encode(), f'"number":{number}'.encode()
+        )
+        with log.state.writing() as connection:
+            last = digest(altered)
+            values = {**row, "number": number, "body": altered, "digest": last}
+            connection.execute(entries.insert().values(values))
+    sql(log.state, f"UPDATE access_heads SET number = 3, digest = '{last}'")
+    assert {one.code for one in verify_access_log(log, None).findings} == {"access-edited"}
 
 
 def test_a_log_that_was_written_anew_does_not_match_what_was_told(sealed: Site) -> None:
