@@ -1,22 +1,23 @@
 """An entry is on the disk before its answer, in one chain, or there is no answer."""
 
 import multiprocessing
+import os
 import signal
-import subprocess
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archiver.access_log import AccessLog, Asked, Entry, Outcome
 from archiver.access_log.entry import Chained, decode, digest, encode
 from archiver.access_log.heads import Garbled, Head, last_head, read_heads
 from archiver.access_log.question import REACH, neighbours, question_tokens
+from archiver.access_log.verify import verify_access_log
 from archiver.errors import Exit, TamperedError
 from archiver.refusals import AccessLogBrokenError, AccessLogUnwritableError, HeadFileError
 from tests.access_log.logs import ARCHIVE, QUESTION, fill, log_in, sql
@@ -79,7 +80,7 @@ def record_some(folder: Path, number: int) -> None:
 def test_processes_of_one_node_make_one_chain(tmp_path: Path) -> None:
     log = log_in(tmp_path)
     fill(log, 1)
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(3, mp_context=context) as executor:
         for done in [executor.submit(record_some, tmp_path, 20) for _ in range(3)]:
             done.result()
@@ -89,33 +90,48 @@ def test_processes_of_one_node_make_one_chain(tmp_path: Path) -> None:
     assert [one.previous for one in chained][1:] == [digest(body) for body in bodies(log)][:-1]
 
 
-ENDLESS = """
-import sys
-from pathlib import Path
-from tests.access_log.logs import QUESTION, log_in
-log = log_in(Path(sys.argv[1]))
-while True:
-    print(log.record(QUESTION).number, flush=True)  # the answer: it leaves the process
-"""
+def answer_until_killed(folder: Path, answers: int) -> None:
+    """Record and answer without end; what goes into the pipe has left the process."""
+    log = log_in(folder)
+    while True:
+        os.write(answers, log.record(QUESTION).number.to_bytes(8, "big"))
 
 
-def test_no_answer_left_a_killed_process_without_its_entry(tmp_path: Path) -> None:
-    told = 0
-    for kill_after in (1, 7, 25):
-        with subprocess.Popen(
-            [sys.executable, "-c", ENDLESS, str(tmp_path)], stdout=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            for _ in range(kill_after):
-                told = int(process.stdout.readline())
-            process.send_signal(signal.SIGKILL)
-            told = max([told, *(int(line) for line in process.stdout if line.endswith("\n"))])
-        log = log_in(tmp_path)
-        head = log.head()
-        assert head is not None
-        assert head.number >= told
-        assert [decode(body).number for body in bodies(log)] == list(range(1, head.number + 1))
-        log.record(QUESTION)  # and it goes on
+KILLS: Final = int(os.environ.get("SOAK_EXAMPLES", "12"))
+
+
+@settings(max_examples=KILLS, database=None)
+@given(kill_after=st.integers(0, 9))
+def test_no_answer_left_a_killed_process_without_its_entry(
+    killed_folder: Path, kill_after: int
+) -> None:
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            answer_until_killed(killed_folder, theirs)
+        finally:
+            os._exit(1)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as answers:
+        told = [answers.read(8) for _ in range(kill_after)]
+        os.kill(child, signal.SIGKILL)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        told += iter(lambda: answers.read(8), b"")
+    log = log_in(killed_folder)
+    head = log.head()
+    count = 0 if head is None else head.number
+    if told:
+        assert count >= int.from_bytes(told[-1], "big")
+    assert verify_access_log(replace(log, head_file=None), None).findings == []
+    assert log.record(QUESTION).number == count + 1  # and it goes on
+    log.state.close()
+
+
+@pytest.fixture(scope="session")
+def killed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One log for all kills: it must stay whole through all of them."""
+    return tmp_path_factory.mktemp("killed")
 
 
 def test_a_state_that_cannot_be_written_gives_no_answer(tmp_path: Path) -> None:

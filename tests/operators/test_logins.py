@@ -129,7 +129,7 @@ def login_now(folder: Path, secret: str, clock: FrozenClock) -> bool:
 
 
 def test_of_many_processes_one_logs_in_with_a_code(people: People) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     secret = people.enrolled["sue"].secret
     with ProcessPoolExecutor(2, mp_context=context) as executor:
         tried = [executor.submit(login_now, people.folder, secret, people.clock) for _ in range(4)]
