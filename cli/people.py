@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archiver.errors import RequestError, Said
+from archiver.errors import Exit, RequestError, Said
 from cli.options import Call
 from cli.report import Alarm, alarm_of
 
@@ -32,6 +32,12 @@ def desk_of(call: Call) -> "Desk":
 def log_alarms(call: Call, desk: "Desk") -> list[Alarm]:
     """Return what went wrong with the access log's head without stopping the command."""
     return [alarm_of(error, call.language, call.named_config) for error in desk.access_log.alarms]
+
+
+def log_exit(desk: "Desk") -> Exit:
+    """Return 20 where the log here is not the one whose head was told elsewhere, else 0."""
+    broken = any(error.exit is Exit.ALARM for error in desk.access_log.alarms)
+    return Exit.ALARM if broken else Exit.DONE
 
 
 def watch_alarms(call: Call, judgements: "Sequence[Judgement]") -> list[Alarm]:

@@ -69,12 +69,13 @@ class Passwords:
 
         Where nothing is kept the same work is done: an answer's time must not tell who exists.
         """
-        reference = kept if kept is not None else self.hashed("nobody")
+        if kept is None:
+            self.hashed(password)
+            return False
         try:
-            self._hasher.verify(reference, self._keyed(password))
+            return self._hasher.verify(kept, self._keyed(password))
         except (VerificationError, InvalidHashError):
             return False
-        return kept is not None
 
     @property
     def _hasher(self) -> PasswordHasher:

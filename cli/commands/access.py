@@ -8,7 +8,7 @@ import click
 
 from archiver.errors import Exit
 from cli.options import Call, command
-from cli.people import desk_of, log_alarms, session_for
+from cli.people import desk_of, log_alarms, log_exit, session_for
 from cli.report import Alarm, Report
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def log(call: Call, *, since: datetime | None, name: str | None, limit: int) -> 
         show_log(console, call, found, zone)
 
     return Report(
+        exit=log_exit(desk),
         alarms=log_alarms(call, desk),
         fields={"entries": [entry_fields(one) for one in found]},
         show=show,

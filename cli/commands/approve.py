@@ -6,7 +6,7 @@ import click
 
 from cli.commands.nightly import instant
 from cli.options import Call, command
-from cli.people import log_alarms, session_for
+from cli.people import log_alarms, log_exit, session_for
 from cli.report import Report
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def approvals(call: Call, *, everything: bool) -> Report:
         show_approvals(console, call, found, desk.installation.rules.zone)
 
     return Report(
+        exit=log_exit(desk),
         alarms=log_alarms(call, desk),
         fields={"approvals": [approval_fields(one) for one in found]},
         show=show,
@@ -80,7 +81,12 @@ def approve(call: Call, *, number: int, refuse: bool) -> Report:
         console.print(call.words("approve.refused" if refuse else "approve.granted", number=number))
         show_approvals(console, call, [decided], desk.installation.rules.zone)
 
-    return Report(alarms=log_alarms(call, desk), fields=approval_fields(decided), show=show)
+    return Report(
+        exit=log_exit(desk),
+        alarms=log_alarms(call, desk),
+        fields=approval_fields(decided),
+        show=show,
+    )
 
 
 def approval_fields(one: "Approval") -> dict[str, Any]:

@@ -6,7 +6,7 @@ import click
 
 from cli.commands.nightly import instant
 from cli.options import Call, command
-from cli.people import code_of, desk_of, log_alarms, password_of
+from cli.people import code_of, desk_of, log_alarms, log_exit, password_of
 from cli.report import Alarm, Report
 
 if TYPE_CHECKING:
@@ -75,7 +75,12 @@ def login(call: Call, *, name: str) -> Report:
             )
         )
 
-    return Report(alarms=alarms, fields={**_fields(session), "recovery_codes": left}, show=show)
+    return Report(
+        exit=log_exit(desk),
+        alarms=alarms,
+        fields={**_fields(session), "recovery_codes": left},
+        show=show,
+    )
 
 
 @command(
@@ -106,7 +111,9 @@ def logout(call: Call) -> Report:
     def show(console: "Console") -> None:
         console.print(call.words("logout.done" if name else "logout.nobody", name=name))
 
-    return Report(alarms=log_alarms(call, desk), fields={"operator": name}, show=show)
+    return Report(
+        exit=log_exit(desk), alarms=log_alarms(call, desk), fields={"operator": name}, show=show
+    )
 
 
 def _fields(session: "Session") -> dict[str, Any]:

@@ -9,7 +9,15 @@ import click
 from archiver.errors import RequestError, Said
 from cli.commands.nightly import instant
 from cli.options import Call, command
-from cli.people import code_of, desk_of, interactive, log_alarms, new_password_of, session_for
+from cli.people import (
+    code_of,
+    desk_of,
+    interactive,
+    log_alarms,
+    log_exit,
+    new_password_of,
+    session_for,
+)
 from cli.report import Alarm, Report
 
 if TYPE_CHECKING:
@@ -148,7 +156,9 @@ def disable(call: Call, *, name: str) -> Report:
     def show(console: "Console") -> None:
         console.print(call.words("operator.disabled", name=left.name))
 
-    return Report(alarms=log_alarms(call, desk), fields=_fields(left), show=show)
+    return Report(
+        exit=log_exit(desk), alarms=log_alarms(call, desk), fields=_fields(left), show=show
+    )
 
 
 @command(
@@ -189,6 +199,7 @@ def list_operators(call: Call) -> Report:
         show_operators(console, call, found, desk.installation.rules.zone)
 
     return Report(
+        exit=log_exit(desk),
         alarms=[*alarms, *log_alarms(call, desk)],
         fields={
             "operators": [_fields(one) for one in found],
@@ -229,7 +240,9 @@ def release(call: Call, *, name: str | None, place: str | None) -> Report:
     def show(console: "Console") -> None:
         console.print(call.words("operator.released", subject=subject), markup=False)
 
-    return Report(alarms=log_alarms(call, desk), fields={"released": subject}, show=show)
+    return Report(
+        exit=log_exit(desk), alarms=log_alarms(call, desk), fields={"released": subject}, show=show
+    )
 
 
 for _command in (add, list_operators, disable, reset, release):
@@ -251,6 +264,7 @@ def _enrolled(call: Call, desk: "Desk", made: "Enrolment") -> Report:
         console.print(call.words("operator.enrolled", name=made.operator.name))
 
     return Report(
+        exit=log_exit(desk),
         alarms=log_alarms(call, desk),
         fields={
             **_fields(made.operator),

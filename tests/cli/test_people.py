@@ -294,3 +294,29 @@ def test_the_owner_gets_an_administrator_back_in_and_everybody_hears_of_it(offic
     assert office.login("root").exit == 0
     assert office.login("sue").codes == ["login-refused"]
     assert ("operator reset", None, "done", "root") in log_of(office)
+
+
+def test_whoever_uses_a_restored_state_hears_of_it_with_an_alarm(
+    founded: Terminal, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("elsewhere") / "heads.jsonl"
+    text = founded.config.read_text("utf-8")
+    founded.config.write_text(f'{text}[access]\nhead_file = "{path}"\n', "utf-8")
+    office = Office(founded)
+    office.add("root", "administrator")
+    office.login("root")
+    with sqlite3.connect(founded.folder / "state.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    old = (founded.folder / "state.db").read_bytes()
+    assert founded.json("operator", "list").exit == 0
+    assert founded.json("access", "head").exit == 0
+
+    for one in founded.folder.glob("state.db*"):
+        one.unlink()
+    (founded.folder / "state.db").write_bytes(old)
+    (founded.folder / "state.db").chmod(0o600)
+    ran = founded.json("operator", "list")
+    assert (ran.exit, ran.codes) == (20, ["access-log-broken"])
+    assert founded.json("access", "head").codes == ["access-log-broken"]
+    assert founded.json("access", "verify").codes == ["access-forked"]
