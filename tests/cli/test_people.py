@@ -1,6 +1,7 @@
 """From the first operator to the log of what he did, on the command line."""
 
 import json
+import shutil
 import sqlite3
 import stat
 from pathlib import Path
@@ -23,11 +24,25 @@ def _guesses_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Desk, "costs", CHEAP)
 
 
+@pytest.fixture(scope="session")
+def staffed(tmp_path_factory: pytest.TempPathFactory) -> Office:
+    """An archive with an administrator, made once and copied for each test."""
+    environment: dict[str, str | None] = {"XDG_STATE_HOME": str(tmp_path_factory.mktemp("home"))}
+    terminal = Terminal(folder=tmp_path_factory.mktemp("staffed"), environment=environment)
+    terminal.configure()
+    assert terminal.archiver("init").exit == 0
+    made = Office(terminal)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Desk, "costs", CHEAP)
+        assert made.add("root", "administrator").exit == 0
+    return made
+
+
 @pytest.fixture
-def office(founded: Terminal) -> Office:
+def office(staffed: Office, terminal: Terminal) -> Office:
     """An archive with an administrator, who is logged in."""
-    made = Office(founded)
-    assert made.add("root", "administrator").exit == 0
+    shutil.copytree(staffed.terminal.folder, terminal.folder, dirs_exist_ok=True)
+    made = Office(terminal, dict(staffed.secrets))
     assert made.login("root").exit == 0
     return made
 
