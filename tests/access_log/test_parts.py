@@ -20,7 +20,7 @@ from archiver.archive import Archive
 from archiver.errors import AnotherRunError, Exit, KeyUnavailableError
 from archiver.keyring import KeyPair
 from archiver.ports import LockMode
-from archiver.refusals import AccessLogBrokenError
+from archiver.refusals import AccessLogBrokenError, HeadFileError
 from archiver.stores.memory import MemoryStore
 from tests.access_log.logs import QUESTION, fill, log_in, sql
 from tests.archives import Place
@@ -251,6 +251,28 @@ def lose_a_part(site: Site) -> None:
     site.store.drop(key, version.version_id)
 
 
+def make_an_entry_unreadable(site: Site) -> None:
+    sql(site.log.state, "UPDATE access_entries SET body = x'7b7d' WHERE number = 7")
+
+
+def move_an_entry_here_from_another_archive(site: Site) -> None:
+    body = next(bytes(row["body"]) for row in site.log.stored("main", 7))
+    other = body.replace(site.archive.id.encode(), b"0" * 32)
+    sql(
+        site.log.state,
+        f"UPDATE access_entries SET body = x'{other.hex()}', digest = '{digest(other)}' "
+        "WHERE number = 7",
+    )
+
+
+def disagree_about_the_head(site: Site) -> None:
+    sql(site.log.state, "UPDATE access_heads SET digest = 'x'")
+
+
+def lose_the_head(site: Site) -> None:
+    sql(site.log.state, "DELETE FROM access_heads")
+
+
 ATTACKS: dict[Callable[[Site], None], list[str]] = {
     delete_one_in_the_middle: ["access-cut"],
     cut_the_tail: ["access-cut"],
@@ -260,6 +282,10 @@ ATTACKS: dict[Callable[[Site], None], list[str]] = {
     edit_with_its_digest: ["access-forked"],
     hide_from_the_watch: ["access-edited"],
     swap: ["access-edited", "access-forked"],
+    make_an_entry_unreadable: ["access-cut", "access-edited", "access-forked"],
+    move_an_entry_here_from_another_archive: ["access-cut", "access-edited", "access-forked"],
+    disagree_about_the_head: ["access-cut"],
+    lose_the_head: ["access-cut"],
     garble_the_head_file: ["access-head-altered"],
     spoil_a_part: ["access-part-altered"],
     lose_a_part: ["access-part-missing"],
@@ -336,6 +362,51 @@ def test_without_head_file_and_store_the_chain_itself_is_walked(sealed: Site) ->
     assert verify_access_log(log, None).findings == []
     edit(sealed)
     assert {one.code for one in verify_access_log(log, None).findings} == {"access-edited"}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"before": "0" * 64},
+        {"previous": "0" * 64},
+        {"first": 5, "last": 6},
+        {"archive": "f" * 32},
+        {"node": "second"},
+        {"sealed": base64.b64encode(bytes(99)).decode()},
+        {"cohort": "access-2029-03-00000000"},
+    ],
+    ids=",".join,
+)
+def test_a_part_that_a_thief_of_the_signing_key_made_is_told(
+    sealed: Site, forged: dict[str, object]
+) -> None:
+    seal_access_log(sealed.archive, sealed.log)
+    last = latest_part(sealed.archive, "main")
+    assert last is not None
+    head = {"part": 4, "before": last.document.head, "previous": last.signed.sha256}
+    made = last.document.model_copy(update={**head, "first": 8, "last": 8, **forged})
+    until = sealed.clock.now() + timedelta(days=1)
+    sealed.archive.put_document(layout.access_key("main", 4), made, "access", retain_until=until)
+    assert "access-part-altered" in sealed.codes()
+
+
+def test_what_is_sealed_opens_with_its_own_root_only(sealed: Site) -> None:
+    found = verify_access_log(sealed.log, sealed.archive, KeyPair.generate())
+    assert {one.code for one in found.findings} == {"access-part-altered"}
+
+
+def test_a_chain_with_a_gap_is_not_sealed(sealed: Site) -> None:
+    sql(sealed.log.state, "DELETE FROM access_entries WHERE number = 6")
+    with pytest.raises(AccessLogBrokenError):
+        seal_access_log(sealed.archive, sealed.log)
+
+
+def test_a_head_file_that_cannot_be_read_is_an_error(site: Site) -> None:
+    log = replace(site.log, head_file=site.folder)
+    with pytest.raises(HeadFileError):
+        verify_access_log(log, None)
+    fill(log, 1)
+    assert [type(error) for error in log.alarms] == [HeadFileError]
 
 
 def test_findings_speak_both_languages(sealed: Site) -> None:

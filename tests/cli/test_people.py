@@ -4,10 +4,13 @@ import json
 import shutil
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from archiver.access_log import Asked, Entry, Outcome
+from archiver.access_log.entry import place_of
 from archiver.access_log.heads import Head, read_heads
 from archiver.desk import Desk
 from archiver.errors import Said
@@ -335,3 +338,106 @@ def test_whoever_uses_a_restored_state_hears_of_it_with_an_alarm(
     assert (ran.exit, ran.codes) == (20, ["access-log-broken"])
     assert founded.json("access", "head").codes == ["access-log-broken"]
     assert founded.json("access", "verify").codes == ["access-forked"]
+
+
+def request_of(office: Office, name: str, order: str) -> int:
+    """Ask for a reveal as the command will, and return the request's number."""
+    office.login(name)
+    installation = Installation.load(office.terminal.config)
+    environment = {"XDG_STATE_HOME": str(office.terminal.environment["XDG_STATE_HOME"])}
+    desk = Desk.at(replace(installation, environment=environment))
+    asked = desk.approvals.request("reveal", {"order": order}, desk.session(), said=f"[b]{order}")
+    return asked.number
+
+
+def test_somebody_else_grants_or_refuses_a_request(office: Office) -> None:
+    for name, role in (("carol", "compliance"), ("kai", "custodian")):
+        office.add(name, role)
+    first, second = (request_of(office, "carol", order) for order in ("D1", "D2"))
+    own = office.terminal.json("approve", str(first))
+    assert (own.exit, own.codes) == (11, ["not-allowed"])
+    office.login("kai")
+
+    granted = office.terminal.json("approve", str(first)).document
+    assert (granted["state"], granted["decided_by"], granted["asked_by"]) == (
+        *("granted", "kai"),
+        "carol",
+    )
+    told = office.terminal.archiver("approvals", lang="zh_CN.UTF-8")
+    assert "[b]D2" in told.out
+    assert "待批准" in told.out
+    refused = office.terminal.archiver("approve", str(second), "--refuse")
+    assert f"Request {second} is refused." in refused.out
+    assert office.terminal.json("approve", str(second)).codes == ["request"]
+    assert office.terminal.json("approve", "99").codes == ["request"]
+    listed = office.terminal.json("approvals", "--all").document["approvals"]
+    assert [one["state"] for one in listed] == ["refused", "granted"]
+    office.login("root")
+    assert ("approve", "carol", "failed", "granted reveal: not-allowed") in log_of(office)
+
+
+def test_the_log_is_shown_to_people_with_whom_why_and_what_became_of_it(office: Office) -> None:
+    desk = Desk.at(Installation.load(office.terminal.config))
+    desk.access_log.record(
+        Entry(
+            command="find",
+            outcome=Outcome.ANSWERED,
+            operator="sue",
+            origin="sue@desk",
+            purpose="[red]退款核对",
+            question=[Asked(kind="order", token=f"{n:016x}") for n in range(4)],
+            count=3,
+        )
+    )
+    log_of(office)
+    shown = office.terminal.archiver("access", "log", "--operator", "sue", lang="zh_CN.UTF-8")
+    assert "[red]退款核对" in shown.out
+    assert "已答复" in shown.out
+    assert "+2" in shown.out
+    since = office.terminal.archiver("access", "log", "--since", "2999-01-01")
+    assert "The access log is empty." in since.out
+
+
+def test_an_administrator_gives_new_factors(office: Office) -> None:
+    office.add("sue", "support")
+    assert office.login("sue").exit == 0
+    assert office.login("root").exit == 0
+    ran = office.terminal.json("operator", "reset", "sue", stdin=f"{PASSWORD}\n")
+    office.terminal.environment["ARCHIVER_OPERATOR"] = "sue"
+    assert office.terminal.json("operator", "list").codes == ["login-needed"]
+    office.secrets["sue"] = ran.document["totp_secret"]
+    office.steps.pop("sue")
+    assert office.login("sue").exit == 0
+
+
+def test_few_recovery_codes_are_told(office: Office) -> None:
+    made = office.add("sue", "support").document["recovery_codes"]
+    left = [
+        office.terminal.json("login", "sue", stdin=f"{PASSWORD}\n{code}\n") for code in made[:7]
+    ]
+    assert [ran.document["recovery_codes"] for ran in left] == [9, 8, 7, 6, 5, 4, 3]
+    assert [ran.codes for ran in left] == [[]] * 6 + [["few-recovery-codes"]]
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"XDG_STATE_HOME": "/a", "HOME": "/h"}, Path("/a/archiver")),
+        ({"XDG_STATE_HOME": "relative", "HOME": "/h"}, Path("/h/.local/state/archiver")),
+        ({}, None),
+    ],
+)
+def test_a_session_is_held_where_the_account_keeps_its_state(
+    office: Office, environment: dict[str, str], folder: Path | None
+) -> None:
+    installation = Installation.load(office.terminal.config)
+    desk = Desk.at(replace(installation, environment=environment))
+    assert desk.held.folder == (folder or office.terminal.folder / "sessions")
+
+
+def test_an_ssh_connection_is_told_and_does_not_change_the_place(office: Office) -> None:
+    installation = Installation.load(office.terminal.config)
+    environment = {"SSH_CLIENT": "203.0.113.7 51234 22"}
+    desk = Desk.at(replace(installation, environment=environment))
+    assert desk.origin == f"{desk.place} ssh:203.0.113.7"
+    assert place_of(desk.origin) == desk.place
