@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from archiver import dsse, keyring, layout, retention
+from archiver.clocks import WatchedClock, require_clock
 from archiver.errors import (
-    ClockError,
+    ArchiverError,
     KeyUnavailableError,
     LockNotHonouredError,
     NotInitialisedError,
@@ -45,7 +46,6 @@ from archiver.ports import (
 from archiver.retention import Rule
 from schemas import documents
 
-MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 EVIDENCE_YEARS: Final = 3
 """Manifests and signers outlive the longest class by this much: they prove what was kept."""
 ORDERS_CLASS: Final = "orders"
@@ -101,6 +101,7 @@ class Archive:
     store: ObjectStore
     settings: StoreSettings
     clock: Clock
+    """Watched: it raises ClockError rather than show what the store's contradicts."""
     rules: Rules
     keys: NightKeys | None
     """None where this host may look but not seal."""
@@ -108,7 +109,7 @@ class Archive:
     """Public keys of certified signers by number."""
     memory: Path | None = None
     """A folder of this host for what it must not forget but can lose; None: nothing is kept."""
-    alarms: list[TamperedError] = field(default_factory=list, repr=False)
+    alarms: list[ArchiverError] = field(default_factory=list, repr=False)
     """What was found wrong without keeping this host from sealing."""
     _cohorts: dict[str, documents.Cohort] = field(default_factory=dict, repr=False)
     _making: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -140,6 +141,16 @@ class Archive:
         """Return the retain-until of a document written now."""
         return retention.retain_until(self.clock.now(), self.rules.evidence)
 
+    def signed(self, document: documents.Document, kind: str) -> bytes:
+        """Return a document in an envelope that this night's signer has signed.
+
+        Raises:
+            KeyUnavailableError: This host has no signing key.
+        """
+        keys = self.night_keys()
+        payload = document.model_dump_json(by_alias=True).encode()
+        return dsse.sign(payload, kind, f"{keys.signer_number:04d}", keys.signer)
+
     def put_document(
         self, key: str, document: documents.Document, kind: str, *, retain_until: datetime
     ) -> tuple[StoredObject, bytes]:
@@ -151,13 +162,7 @@ class Archive:
         Raises:
             AlreadyStoredError: The key exists with other bytes.
         """
-        keys = self.night_keys()
-        content = dsse.sign(
-            document.model_dump_json(by_alias=True).encode(),
-            kind,
-            f"{keys.signer_number:04d}",
-            keys.signer,
-        )
+        content = self.signed(document, kind)
         return self.store.put(key, io.BytesIO(content), retain_until=retain_until), content
 
     def cohort(self, month: str) -> documents.Cohort:
@@ -309,6 +314,7 @@ def open_archive(
         LockNotHonouredError: The bucket cannot lock, or its versioning is suspended.
     """
     document = read_anchor(anchor)
+    watched = WatchedClock(clock, store)  # before the first look: a step behind it is noticed
     settings = store.settings()
     require_clock(clock, settings)
     require_lock(settings)
@@ -323,7 +329,7 @@ def open_archive(
         document=document,
         store=store,
         settings=settings,
-        clock=clock,
+        clock=watched,
         rules=rules,
         keys=keys,
         signers=signers,
@@ -349,18 +355,6 @@ def read_anchor(anchor: bytes) -> documents.Archive:
         ) from None
     payload = dsse.verify(anchor, "archive", public_key, where=layout.ARCHIVE)
     return parse(payload, documents.Archive, layout.ARCHIVE)
-
-
-def require_clock(clock: Clock, settings: StoreSettings) -> None:
-    """Refuse to work with a clock that would lock wrong dates.
-
-    Raises:
-        ClockError: It differs from the store's by more than five minutes.
-    """
-    if settings.server_time is not None:
-        skew = abs(clock.now() - settings.server_time)
-        if skew > MAX_CLOCK_SKEW:
-            raise ClockError(seconds=round(skew.total_seconds()))
 
 
 def require_lock(settings: StoreSettings) -> None:

@@ -363,6 +363,7 @@ class Capture:
         kept = np.ones(len(rows.tokens), np.bool_)
         kept[excess] = False
         self.notes.deferred += len(excess)
+        self.notes.deferred_heads.append(tokens.first_64_bits(rows.tokens[excess]))
         self._taken -= len(excess)
         if kept.any():
             self._decide(rows.take(kept))

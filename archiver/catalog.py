@@ -2,24 +2,33 @@
 
 Responsible for reading the chain of numbered manifests and for adding the next one. Relies on
 the store's conditional write: a number is taken once, and that is the fence between two runs.
-Refuses a chain with a gap, with a link that does not fit, or that is shorter than the one
-this host has seen before.
+Where the store is no fence, one outside of it decides which bytes a number has before they are
+sent, and what a run that died had not sent is sent for it. Refuses a chain with a gap, with a
+link that does not fit, or that is shorter than the one this host or the fence has seen before.
 """
 
 import hashlib
+import io
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from archiver import layout
-from archiver.archive import EVIDENCE_YEARS, Archive, SignedDocument, require_locked
+from archiver.archive import (
+    EVIDENCE_YEARS,
+    Archive,
+    SignedDocument,
+    require_locked,
+    versions_of,
+)
 from archiver.errors import (
     AlreadyStoredError,
     AnotherRunError,
+    FencePassedError,
     LockNotHonouredError,
     Said,
     SourceGoneError,
@@ -27,7 +36,7 @@ from archiver.errors import (
     TamperedError,
 )
 from archiver.local_files import write_whole
-from archiver.ports import VersionEntry
+from archiver.ports import Claim, Fence, StoredObject, VersionEntry
 from archiver.retention import Rule, retain_until
 from archiver.retired import read_retirements
 from schemas.documents import Manifest, Retirement
@@ -51,14 +60,24 @@ class Catalog:
     """Sources that another one continues, by name."""
     unlocked: list[LockNotHonouredError] = field(default_factory=list)
     """Alarms: manifests that a server stored without their lock."""
+    fence: Fence | None = None
+    """Needed by a run that adds manifests to a store which lets several writers win a key."""
+    _passed: bool = field(default=False, init=False)
+    """The chain has what the fence does not know: it is new, or others pass it by."""
 
     def refresh(self) -> None:
-        """Read the manifests that were added since.
+        """Read the manifests that were added since; send the one that a dead run had claimed.
 
         Raises:
             TamperedError: The chain does not hold.
             StoreError: The store did not answer.
+            AnotherRunError: Another run has overtaken this one.
         """
+        self._read_on()
+        if self.fence is not None:
+            self._agree(self.fence)
+
+    def _read_on(self) -> None:
         by_number: dict[int, list[VersionEntry]] = {}
         for version in self.archive.store.list_versions(layout.MANIFESTS):
             number = layout.manifest_number(version.key)
@@ -130,19 +149,87 @@ class Catalog:
         if manifest.number != self.next_number or manifest.previous != self.head:
             message = "a manifest continues the chain that its run has read"
             raise ValueError(message)
-        key = layout.manifest_key(manifest.number)
-        try:
-            stored, content = self.archive.put_document(
-                key, manifest, "manifest", retain_until=self.archive.evidence_until()
-            )
-        except AlreadyStoredError:
-            raise AnotherRunError(detail=Said(f"it has written {key}", f"它已写入 {key}")) from None
+        content = self.archive.signed(manifest, "manifest")
+        if self.fence is not None:
+            if self._passed:
+                self.fence.adopt(len(self.entries), self.head)
+                self._passed = False
+            self.fence.claim(manifest.number, content)
+        self._store(manifest, content)
         about = {"number": manifest.number, "source": manifest.source, "day": str(manifest.day)}
         log.info("manifest written", extra={**about, **manifest.counts.model_dump()})
+
+    def _store(self, manifest: Manifest, content: bytes) -> None:
+        key = layout.manifest_key(manifest.number)
+        until = max(self.archive.evidence_until(), _due(manifest))
+        try:
+            stored = self.archive.store.put(key, io.BytesIO(content), retain_until=until)
+        except AlreadyStoredError:
+            raise AnotherRunError(detail=Said(f"it has written {key}", f"它已写入 {key}")) from None
+        if self.fence is not None:
+            self._require_first(manifest.number, stored)
         self._remember(manifest.number, stored.version_id, content)
         self.entries.append(
             SignedDocument(document=manifest, version_id=stored.version_id, sha256=stored.sha256)
         )
+
+    def _require_first(self, number: int, stored: StoredObject) -> None:
+        """Look whether what was stored counts, where others may have stored under its key, too.
+
+        Raises:
+            AnotherRunError: A writer whom the fence does not know was faster.
+        """
+        for version in versions_of(self.archive.store, stored.key):
+            if version.version_id == stored.version_id:
+                return
+            content = self.archive.store.get(stored.key, version.version_id)
+            if hashlib.sha256(content).hexdigest() == stored.sha256:
+                return
+            with suppress(TamperedError):
+                self._verify(number, stored.key, content)
+                raise AnotherRunError(
+                    detail=Said(f"it has written {stored.key}", f"它已写入 {stored.key}")
+                )
+
+    def claimed(self, claim: Claim | None) -> Manifest | None:
+        """Return the manifest that a fence has decided on and that the store does not have yet.
+
+        Raises:
+            TamperedError: What was decided is none that would continue the chain.
+        """
+        if claim is None or claim.content is None or claim.number != self.next_number:
+            return None
+        return self._verify(claim.number, layout.manifest_key(claim.number), claim.content)
+
+    def _agree(self, fence: Fence) -> None:
+        """Bring chain and fence together after reading the chain.
+
+        Where the chain has what the fence did not decide, somebody writes without it, or its
+        database was set back: the chain counts, and it is told.
+
+        Raises:
+            TamperedError: The chain lacks what the fence knows to have been there.
+        """
+        claim = fence.last()
+        manifest = self.claimed(claim)
+        if claim is not None and claim.content is not None and manifest is not None:
+            log.warning("sending a claimed manifest", extra={"number": manifest.number})
+            self._store(manifest, claim.content)
+        last = len(self.entries)
+        if claim is not None and claim.number > last:
+            raise TamperedError(
+                key=layout.manifest_key(claim.number),
+                detail=Said(
+                    "the fence knows it, and it is no longer in the store",
+                    "围栏记录中有它，但存储中已不存在",
+                ),
+            )
+        if claim is not None and (claim.number, claim.sha256) == (last, self.head):
+            self._passed = False
+            return
+        if claim is not None:
+            self.archive.alarms.append(FencePassedError(place=fence.place, number=last))
+        self._passed = True  # told again until a manifest has been decided on
 
     def _read(self, number: int, versions: Sequence[VersionEntry]) -> SignedDocument[Manifest]:
         """Return the earliest version that verifies and continues the chain."""
@@ -192,13 +279,8 @@ class Catalog:
         The run that wrote it raised the alarm and ended there. The manifest is whole and names
         locked objects, so it counts.
         """
-        rule = Rule(
-            years=manifest.retention_years + EVIDENCE_YEARS,
-            margin=timedelta(days=manifest.retention_margin_days),
-        )
-        due = retain_until(manifest.created_at, rule)
         try:
-            require_locked(self.archive.store, version.key, version.version_id, due)
+            require_locked(self.archive.store, version.key, version.version_id, _due(manifest))
         except LockNotHonouredError as unlocked:
             self.unlocked.append(unlocked)
             return False
@@ -211,3 +293,12 @@ class Catalog:
         # Version ids are the store's own; hashed, any of them is a file name.
         name = hashlib.sha256(version_id.encode()).hexdigest()[:16]
         return self.cache / f"{number:08d}-{name}.json"
+
+
+def _due(manifest: Manifest) -> datetime:
+    """Return the date that a manifest's lock must reach, by what it says itself."""
+    rule = Rule(
+        years=manifest.retention_years + EVIDENCE_YEARS,
+        margin=timedelta(days=manifest.retention_margin_days),
+    )
+    return retain_until(manifest.created_at, rule)

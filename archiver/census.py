@@ -79,7 +79,6 @@ def told(source: str, day: date, notes: Notes, rules: Rules) -> list[ArchiverErr
                 source=source,
                 count=notes.deferred,
                 limit=rules.max_revisions_per_night,
-                lookback=rules.lookback.days,
             )
         )
     return alarms
@@ -176,6 +175,7 @@ class _Taken:
         outcomes = mapped.mapping.status.outcomes
         self._states = pa.array([state.encode() for state in outcomes], pa.large_binary())
         self._outcomes = pa.array([*outcomes.values()], pa.string())
+        self._waiting = known.waiting(mapped.source.name)
         self._keys: list[pa.Array] = []
         self._heads: list[NDArray[np.uint64]] = []
 
@@ -193,9 +193,11 @@ class _Taken:
         unknown = ~match.found & (ended | (still_open & self._seals_open))
         finished = match.found & (match.completed_at == 0) & ended & _known(outcome)
         chosen = unknown | finished
+        heads = first_64_bits(tokens)
+        if len(self._waiting):
+            chosen |= match.found & ended & np.isin(heads, self._waiting)
         if not chosen.any():
             return
-        heads = first_64_bits(tokens)
         chosen &= ~self._met.has_met(heads)
         self._keys.append(table["key"].combine_chunks().filter(pa.array(chosen)))
         self._heads.append(heads[chosen])

@@ -155,6 +155,11 @@ class StateSection(Section):
     """Or `postgresql://user@host/database`: one for all hosts of this archive."""
     password_env: str | None = None
 
+    @property
+    def shared(self) -> bool:
+        """Whether several hosts can use it at once."""
+        return self.url.startswith("postgresql:")
+
 
 class ReconcileSection(Section):
     """`[reconcile]`."""

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+import numpy as np
+from numpy.typing import NDArray
+
 from schemas.documents import Counts
 
 
@@ -51,7 +54,9 @@ class Notes:
     revisions: int = 0
     """How many of these rows are sealed as revisions."""
     deferred: int = 0
-    """Changed orders beyond the limit of revisions: they are not counted as read."""
+    """Changed orders beyond the limit of revisions: they are not counted as read …"""
+    deferred_heads: list[NDArray[np.uint64]] = field(default_factory=list)
+    """… and their token heads."""
     restored: int = 0
     """Orders that are back in a state which was sealed and then left behind."""
     lessened: int = 0
@@ -64,6 +69,7 @@ class Notes:
         """Add what must be told of further rows."""
         self.revisions += other.revisions
         self.deferred += other.deferred
+        self.deferred_heads += other.deferred_heads
         self.restored += other.restored
         self.lessened += other.lessened
         self.lessened_orders += other.lessened_orders

@@ -444,10 +444,15 @@ class NoFenceError(ArchiverError):
     exit = Exit.ALARM
     code = "no-fence"
     en = (
-        "The store does not keep two runs apart (If-None-Match: several writers of one key won); "
-        "nothing is sealed"
+        "The store does not keep two runs apart (If-None-Match: several writers of one key won) "
+        "and nothing else does; nothing is sealed. Give all hosts of this archive one PostgreSQL "
+        'database: [state] url = "postgresql://user@host/database" (SQLite is one host\'s only)'
     )
-    zh = "存储无法隔离两个同时运行的任务（If-None-Match：同一键有多个写入者成功），不进行封存"
+    zh = (
+        "存储无法隔离两个同时运行的任务（If-None-Match：同一键有多个写入者成功），也没有其他围栏，"
+        "不进行封存。请让此档案库的所有主机使用同一个 PostgreSQL 数据库："
+        '[state] url = "postgresql://user@host/database"（SQLite 仅限单机）'
+    )
     next = "archiver prove-lock"
 
 
@@ -515,12 +520,28 @@ class TooManyRevisionsError(ArchiverError):
     en = (
         "{count} changed orders of source {source} were left for a later night: more than "
         "max_revisions_per_night = {limit} changed. If that many were meant to change (a new "
-        "mapping, a migration), raise it under [archive] and run the night again within "
-        "{lookback} days; if not, find out who changed them"
+        "mapping, a migration), raise it under [archive] and run the night again; if not, find "
+        "out who changed them"
     )
     zh = (
         "数据源 {source} 中有 {count} 个变更的订单留待以后的夜间任务：变更数超过 "
         "max_revisions_per_night = {limit}。若属有意（新映射、迁移），请在 [archive] 中调高该值，"
-        "并在 {lookback} 天内重新运行；否则请查明是谁变更了订单"
+        "并重新运行；否则请查明是谁变更了订单"
     )
     next = "archiver nightly"
+
+
+class FencePassedError(ArchiverError):
+    """Manifests were written that the fence did not decide on; the chain counts."""
+
+    exit = Exit.ALARM
+    code = "fence-passed"
+    en = (
+        "Manifest {number} was written past the fence in {place}: another host uses another "
+        "database under [state], or this one was set back to an earlier state"
+    )
+    zh = (
+        "第 {number} 号清单绕过了 {place} 中的围栏：另一主机的 [state] 使用了其他数据库，"
+        "或此数据库被恢复到较早的状态"
+    )
+    next = "archiver status"

@@ -24,10 +24,10 @@ from archiver.archive import (
     Rules,
     open_archive,
     read_anchor,
-    require_clock,
     require_lock,
     versions_of,
 )
+from archiver.clocks import require_clock
 from archiver.errors import (
     AlreadyInitialisedError,
     AlreadyStoredError,

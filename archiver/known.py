@@ -40,6 +40,7 @@ _LAYOUT: Final = 2
 """Of the local files; a copy of another one is begun anew."""
 _POINTER: Final = "current.json"
 _ASIDE: Final = ".aside"
+_WAITING: Final = ".waiting"
 log: Final = logging.getLogger(__name__)
 
 
@@ -180,6 +181,24 @@ class KnownOrders:
             self._add(self._placed(table, origin or Origin()))
         self.through = number
         self._publish()
+
+    def put_off(self, source: str, heads: NDArray[np.uint64]) -> None:
+        """Remember orders whose revisions wait for a later night, instead of earlier ones.
+
+        Without this memory they are found as long as they are in the look-back.
+        """
+        path = self.folder / f"{source}{_WAITING}"
+        if len(heads) or path.exists():
+            write_whole(path, np.sort(heads).astype("<u8").tobytes())
+
+    def waiting(self, source: str) -> NDArray[np.uint64]:
+        """Return the token heads of the orders that wait."""
+        path = self.folder / f"{source}{_WAITING}"
+        if not path.exists():
+            return np.zeros(0, np.uint64)
+        with disk_errors(self.folder):
+            content = path.read_bytes()
+        return np.frombuffer(content[: len(content) // 8 * 8], "<u8").astype(np.uint64)
 
     def match(self, tokens: Bytes2D) -> Match:
         """Look tokens up; the latest revision of each answers."""

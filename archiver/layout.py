@@ -4,6 +4,7 @@ Pure. Data objects have random names; whoever names them passes the name in.
 """
 
 import re
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -17,6 +18,13 @@ RETIREMENTS: Final = "retirements/"
 NUMBERED_PROOFS: Final = "proofs/0"
 """What lock proofs begin with below ten million: their canaries, many more, lie beside them."""
 
+DATA: Final = ("known/", "orders/", "rejects/", "segments/")
+"""What all keys of data objects begin with."""
+
+_DATA_KEY: Final = re.compile(
+    r"(known|orders|rejects|segments)/([^/]+)/([0-9]{4})/([0-9]{2})/([0-9]{2})/"
+    r"[0-9a-f]{32}\.parquet"
+)
 _MANIFEST_KEY: Final = re.compile(r"manifests/([0-9]{8})\.json")
 _RECONCILIATION_KEY: Final = re.compile(r"reconciliations/([0-9]{8})\.json")
 _ACCESS_KEY: Final = re.compile(r"access/([a-z0-9][a-z0-9_-]{0,63})/([0-9]{8})\.json")
@@ -111,6 +119,28 @@ def retired_ids_key(source: str, name: str) -> str:
         name: 128 random bits, hexadecimal.
     """
     return f"{RETIREMENTS}{source}/{name}.ids"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataPlace:
+    """What a data object's key says about it."""
+
+    holds: str
+    source: str
+    day: date
+
+
+def data_place(key: str) -> DataPlace | None:
+    """Return what a data object's key says, None for any other key."""
+    match = _DATA_KEY.fullmatch(key)
+    if match is None:
+        return None
+    holds, source, year, month, day = match.groups()
+    try:
+        sealed = date(int(year), int(month), int(day))
+    except ValueError:
+        return None
+    return DataPlace(holds=holds, source=source, day=sealed)
 
 
 def data_key(kind: str, source: str, day: date, name: str) -> str:

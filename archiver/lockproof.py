@@ -14,8 +14,9 @@ from hashlib import sha256
 from typing import Final, Literal
 
 from archiver import layout
-from archiver.archive import MAX_CLOCK_SKEW, Archive, SignedDocument
+from archiver.archive import Archive, SignedDocument
 from archiver.bucket_findings import findings
+from archiver.clocks import MAX_CLOCK_SKEW
 from archiver.errors import (
     AlreadyStoredError,
     ArchiverError,
@@ -53,14 +54,22 @@ class Trial:
 
     @property
     def failure(self) -> ArchiverError | None:
-        """The error that says what must be done, None where the lock is proven or advisory."""
+        """The error that says what must be done where nothing but the store is the fence."""
+        return self.failure_where(fenced=False)
+
+    def failure_where(self, *, fenced: bool) -> ArchiverError | None:
+        """Return the error that says what must be done, None where a night may rest on this.
+
+        Args:
+            fenced: Something else than the store keeps two runs apart.
+        """
         match self.verdict:
             case "failed":
                 return LockBrokenError(attacks=", ".join(broken(self.attacks)))
             case "inconclusive":
                 return LockProofInconclusiveError(attacks=", ".join(undecided(self.attacks)))
             case "proven" | "advisory":
-                return None if self.conditional_put else NoFenceError()
+                return None if self.conditional_put or fenced else NoFenceError()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +221,9 @@ def _verified(
             )
 
 
-def judge_proof(proof: LockProof | None, *, now: datetime, store: str) -> Proven | Stale | Refused:
+def judge_proof(
+    proof: LockProof | None, *, now: datetime, store: str, fenced: bool = False
+) -> Proven | Stale | Refused:
     """Return whether a night may rest on a proof.
 
     Args:
@@ -220,26 +231,32 @@ def judge_proof(proof: LockProof | None, *, now: datetime, store: str) -> Proven
         now: Aware.
         store: How the store describes itself. A proof speaks of one bucket and prefix; the
             address at which they were reached may change.
+        fenced: Something else than the store keeps two runs apart.
     """
     if objection := _objection(proof, now, store):
         return Refused(LockNotProvenError(detail=objection))
-    if proof is None or not proof.conditional_put:
+    if proof is None or not (proof.conditional_put or fenced):
         return Refused(NoFenceError())
     age = now - proof.created_at
     return Stale(LockProofOldError(days=age.days)) if age > FRESH else Proven()
 
 
 def require_proof(
-    archive: Archive, latest: SignedDocument[LockProof] | None
+    archive: Archive, latest: SignedDocument[LockProof] | None, *, fenced: bool = False
 ) -> LockProofOldError | None:
     """Refuse to seal where the latest proof does not show that the lock holds.
+
+    Args:
+        archive: Opened.
+        latest: Its latest proof.
+        fenced: Something else than the store keeps two runs apart.
 
     Returns:
         The alarm to raise beside the work, if the proof is getting old.
 
     Raises:
         LockNotProvenError: There is no proof, a failed one, or one that is too old.
-        NoFenceError: The store does not keep two runs apart.
+        NoFenceError: Nothing keeps two runs apart.
     """
     if not archive.settings.worm:
         return None
@@ -247,6 +264,7 @@ def require_proof(
         latest.document if latest else None,
         now=archive.clock.now(),
         store=archive.settings.description,
+        fenced=fenced,
     )
     match judged:
         case Refused(error):

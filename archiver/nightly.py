@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+import numpy as np
+
 from archiver import spans
 from archiver.access_log import AccessLog
 from archiver.access_log.parts import seal_access_log
@@ -89,7 +91,7 @@ class Night:
             RequestError: `as_of` is not closed yet.
             TamperedError: The store's manifests do not hold.
             LockNotProvenError: No recent proof shows that the store's lock holds.
-            NoFenceError: The store does not keep two runs apart.
+            NoFenceError: Neither the store nor a database keeps two runs apart.
         """
         last = self.archive.rules.last_closed_day(self.archive.clock.now())
         if as_of is not None and as_of > last:
@@ -106,7 +108,8 @@ class Night:
         report = NightReport()
         # They count, for they are whole; and somebody must lock them before somebody else deletes.
         report.failures += self.catalog.unlocked
-        if ageing := require_proof(self.archive, latest_proof(self.archive)):
+        fenced = self.catalog.fence is not None
+        if ageing := require_proof(self.archive, latest_proof(self.archive), fenced=fenced):
             report.failures.append(ageing)
         report.failures += self.catalog.gone({source.source.name for source in self.sources})
         for source in self.sources:
@@ -159,5 +162,8 @@ class Night:
             for day in span.days:
                 entries = self.known.taken_back(part.known for part in sealed.of(day))
                 yield self._namer.name(source, sealed, day, entries)
+            if span.newest and not sealed.failures:
+                waiting = [np.zeros(0, np.uint64), *sealed.notes.deferred_heads]
+                self.known.put_off(source.source.name, np.concatenate(waiting))
         finally:
             self.progress.finish()

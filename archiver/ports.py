@@ -143,6 +143,46 @@ class ObjectStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Which bytes a fence has decided on for the manifest of a number."""
+
+    number: int
+    """0 before the first manifest."""
+    sha256: str | None
+    content: bytes | None
+    """None where the chain had the manifest before there was a fence."""
+
+
+class Fence(Protocol):
+    """Decides between runs where the store lets several writers of one key win (FORMAT.md 7).
+
+    All methods raise:
+        AnotherRunError: Another run has taken over since this one began.
+        StateUnavailableError: The database does not answer; look before doing it again.
+    """
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+
+    def last(self) -> Claim | None:
+        """Return the last claim, None if there never was one."""
+
+    def claim(self, number: int, content: bytes) -> None:
+        """Decide for all time that manifest `number` has these bytes, before they are sent.
+
+        The manifest before it must be the last one claimed, and must be in the store. Again
+        with the same bytes it does nothing.
+
+        Raises:
+            AnotherRunError: The number has been decided already.
+        """
+
+    def adopt(self, number: int, sha256: str | None) -> None:
+        """Go on from manifest `number`, which the store has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """A lock as it is asked for, lawful or not."""
 

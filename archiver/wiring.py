@@ -6,11 +6,12 @@ needs as arguments.
 
 import fcntl
 import os
+import socket
 import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +34,7 @@ from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
 from archiver.local_files import disk_errors
 from archiver.lockproof import Trial, prove_lock
-from archiver.ports import Clock, LockProver, ObjectStore, Progress, Purges
+from archiver.ports import Clock, Fence, LockProver, ObjectStore, Progress, Purges
 from archiver.stores.directory import DirectoryStore
 from schemas import documents
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     # What only some commands need is imported by them: `status` must not wait for pyarrow.
     from archiver.access_log import AccessLog
     from archiver.capture import MappedSource
+    from archiver.fencing import Fencing
     from archiver.nightly import Night
     from archiver.retirement import Retired
     from archiver.sources.database import DatabaseSource
@@ -348,11 +350,13 @@ class Installation:
         """Open everything that a night needs and hold this host's run lock.
 
         Raises:
-            AnotherRunError: A night is running on this host.
+            AnotherRunError: A night is running on this host, or on another one where a database
+                keeps them apart.
         """
         with self._run_lock(), ThreadPoolExecutor(SEALERS, "seal") as executor:
             archive = self.archive(to_seal=True)
-            yield self._night(archive, executor, progress)
+            with self._fence(archive) as fence:
+                yield self._night(archive, executor, progress, fence)
 
     def retire(self, source: str, successor: str, id_map: Path | None) -> "Retired":
         """Record that one source continues another; see `archiver.retirement`.
@@ -381,13 +385,35 @@ class Installation:
                 archive, catalog, known, source, successor, configured=configured, ids=ids
             )
 
-    def _night(self, archive: Archive, executor: Executor, progress: Progress) -> "Night":
+    @property
+    def fenced(self) -> bool:
+        """Whether the configuration names a fence for stores that are none."""
+        return self.configuration.state.shared
+
+    @contextmanager
+    def _fence(self, archive: Archive) -> Iterator[Fence | None]:
+        if not self.fenced:
+            yield None
+            return
+        with self.fencing(archive).held() as fence:
+            yield fence
+
+    def fencing(self, archive: Archive) -> "Fencing":
+        """Return what keeps runs apart where the store does not; nothing is connected yet."""
+        from archiver.fencing import Fencing
+
+        holder = f"{socket.gethostname()}:{self.index_folder}"
+        return Fencing(archive=archive, state=self.state, holder=holder)
+
+    def _night(
+        self, archive: Archive, executor: Executor, progress: Progress, fence: Fence | None
+    ) -> "Night":
         from archiver.known import KnownOrders
         from archiver.nightly import Night
 
         return Night(
             archive=archive,
-            catalog=self.catalog(archive),
+            catalog=replace(self.catalog(archive), fence=fence),
             known=KnownOrders.open(archive, self.index_folder / "known"),
             sources=self.sources(),
             executor=executor,

@@ -24,7 +24,7 @@ from archiver.lockproof import Proven, Trial, judge_proof, latest_proof, prove_l
 from archiver.mapping import OrderMapping
 from archiver.mapping.model import TimeName
 from archiver.nightly import Night, NightReport
-from archiver.ports import Clock, ObjectStore, RawPage, Window
+from archiver.ports import Clock, Fence, ObjectStore, RawPage, Window
 from archiver.retention import Rule
 from schemas import documents
 from tests.provers import prover_of
@@ -290,6 +290,7 @@ class Place:
         *,
         threads: int = 0,
         proven: bool = True,
+        fence: Fence | None = None,
     ) -> NightReport:
         """Run a night with the local copies of this place, on a fresh lock proof if `proven`."""
         if proven:
@@ -297,7 +298,7 @@ class Place:
         with _Threads(threads) if threads else Inline() as executor:
             night = Night(
                 archive=archive,
-                catalog=Catalog(archive, self.folder / "index" / "manifests"),
+                catalog=Catalog(archive, self.folder / "index" / "manifests", fence=fence),
                 known=KnownOrders.open(archive, self.folder / "index" / "known"),
                 sources=sources,
                 executor=executor,

@@ -12,7 +12,7 @@ from archiver.errors import ArchiverError
 from archiver.mapping import OrderMapping
 from archiver.naming import DayReport
 from archiver.nightly import NightReport
-from archiver.ports import NO_PURGES, Clock, ObjectStore, Purges
+from archiver.ports import NO_PURGES, Clock, Fence, ObjectStore, Purges
 from archiver.stores.memory import MemoryStore
 from tests import cards
 from tests.archives import RULES, Place, Row, RowsSource
@@ -68,6 +68,7 @@ class Desk:
         *,
         store: ObjectStore | None = None,
         threads: int = 0,
+        fence: Fence | None = None,
     ) -> NightReport:
         """Run a night and check what every report must show."""
         sources = [
@@ -76,7 +77,7 @@ class Desk:
             )
             for source in self.sources
         ]
-        report = self.place.night(self.open(store), sources, as_of, threads=threads)
+        report = self.place.night(self.open(store), sources, as_of, threads=threads, fence=fence)
         for day in report.days:
             assert day.counts["read"] == sum(day.counts[name] for name in COUNTED)
             if day.manifest is not None:

@@ -439,6 +439,21 @@ def test_no_more_revisions_than_foreseen_are_sealed_in_a_night_and_the_rest_late
     assert max(desk.audit().names.values()) == 1
 
 
+def test_revisions_that_wait_are_sealed_though_the_look_back_has_passed_them(
+    tmp_path: Path,
+) -> None:
+    rules = replace(RULES, max_revisions_per_night=2, lookback=timedelta(days=1))
+    desk = shop(tmp_path, *(born(n, at(4)) for n in range(3, 6)), rules=rules)
+    for number in range(1, 6):
+        desk.change(number, paid="77.00", touched_at=at(5))
+    for day, sealed, waiting in ((5, 2, 3), (6, 2, 1), (7, 1, 0), (8, 0, 0)):
+        report = night(desk, day)
+        assert totals(report).get("revisions", 0) == sealed
+        assert len(report.failures) == bool(waiting)
+        assert sum(error.params["count"] == waiting for error in report.failures) == bool(waiting)
+    assert max(desk.audit().names.values()) == 1
+
+
 def test_the_limit_counts_all_sources_and_the_census_too(tmp_path: Path) -> None:
     begun = at(4, 9)
     desk = shop(

@@ -305,6 +305,36 @@ def test_a_night_that_was_killed_anywhere_is_finished_by_the_next(
     assert killed > KILLS / 4
 
 
+def test_a_night_that_was_stopped_anywhere_and_overtaken_by_another_hosts_seals_nothing_twice(
+    on_disk: Original, nights: "Nights", tmp_path: Path
+) -> None:
+    ends: list[int] = []
+    for stop_at in range(7, 200, 8):
+        desk = on_disk.copy(tmp_path / str(stop_at))
+        twin = tmp_path / f"{stop_at} twin"
+        leave_out = shutil.ignore_patterns("vault", "index")
+        shutil.copytree(desk.place.folder, twin, ignore=leave_out)
+        other = replace(desk, place=Place(twin), sources=[replace(desk.source)])
+        killed_night.leave(desk, stop_at=stop_at, after=stop_at % 16 == 7)
+        night = int(nights.ask(str(desk.place.folder)))
+        while (found := state_of(night)) not in "TZ":
+            time.sleep(0.0005)
+        if found == "T":
+            assert attempt(other.night) is None
+            os.kill(night, signal.SIGCONT)
+        ends.append(int(nights.ask("")))
+        require_finished(desk)
+        for one in (desk, other):
+            assert totals(one.night()).get("orders", 0) == 0
+        shutil.rmtree(desk.place.folder)
+        if found == "Z":
+            break  # it has made fewer calls than that
+    # Only one that had written its last manifest before it was stopped does not hear of it.
+    assert set(ends[:-1]) <= {Exit.TRY_LATER, Exit.REJECTS}
+    assert ends.count(Exit.TRY_LATER) > len(ends) / 2
+    assert ends[-1] == Exit.REJECTS
+
+
 class Nights:
     """The process whose forks run nights."""
 
@@ -330,11 +360,16 @@ def nights() -> Iterator[Nights]:
 
 def is_running(process: int) -> bool:
     """Whether it runs; one that has ended, waited for or not, does not."""
+    return state_of(process) != "Z"
+
+
+def state_of(process: int) -> str:
+    """Return `T` for one that was stopped, `Z` for one that has ended (proc(5))."""
     try:
         stat = Path(f"/proc/{process}/stat").read_text()
     except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+        return "Z"
+    return stat.rpartition(")")[2].split()[0]
 
 
 def files_in(vault: Path) -> int:
@@ -527,6 +562,33 @@ def test_of_two_runs_at_once_one_seals_and_the_other_hears_of_it(
         assert totals(desk.night()).get("orders", 0) == 0
     require_finished(two)
     assert attempt_number >= 0
+
+
+@pytest.mark.parametrize("runs", [3, 8])
+def test_of_many_runs_at_once_exactly_one_names_each_order(
+    in_memory: Original, tmp_path: Path, runs: int
+) -> None:
+    first = in_memory.copy(tmp_path / "host-0")
+    desks = [first]
+    for number in range(1, runs):
+        folder = tmp_path / f"host-{number}"
+        shutil.copytree(tmp_path / "host-0", folder, ignore=shutil.ignore_patterns("index"))
+        desks.append(replace(first, place=Place(folder), sources=[replace(first.source)]))
+    barrier = threading.Barrier(runs)
+
+    with ThreadPoolExecutor(runs) as pool:
+        nights = pool.map(lambda desk: desk.night(store=MeetingPoint(first.store, barrier)), desks)
+        reports = list(nights)
+
+    losers = [report for report in reports if report.failures]
+    assert len(losers) == runs - 1
+    for report in losers:
+        assert isinstance(failure(report), AnotherRunError)
+        assert (report.exit, report.days) == (Exit.TRY_LATER, [])
+    require_finished(first)
+    assert isinstance(first.store, MemoryStore)
+    for versions in first.store._versions.values():
+        assert all(version.retain_until is not None for version in versions)  # all are locked
 
 
 def test_a_run_that_stood_still_while_another_sealed_hears_of_it(

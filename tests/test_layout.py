@@ -64,3 +64,13 @@ def test_other_keys_have_no_number(key: str) -> None:
 
 def test_digits_of_other_scripts_are_no_number() -> None:
     assert layout.manifest_number("manifests/٠٠٠٠٠٠٠١.json") is None
+
+
+def test_a_data_objects_key_says_what_it_holds_of_which_source_and_day() -> None:
+    for kind in ("orders", "rejects", "segments", "known"):
+        key = layout.data_key(kind, "main", date(2026, 3, 5), NAME)
+        assert any(key.startswith(prefix) for prefix in layout.DATA)
+        place = layout.data_place(key)
+        assert place == layout.DataPlace(holds=kind, source="main", day=date(2026, 3, 5))
+    for other in ("manifests/00000001.json", f"orders/main/2026/3/5/{NAME}.parquet", "orders/"):
+        assert layout.data_place(other) is None

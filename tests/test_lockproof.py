@@ -276,6 +276,9 @@ def test_a_store_without_the_condition_has_a_lock_and_no_fence(
     assert isinstance(trial.failure, NoFenceError)
     with pytest.raises(NoFenceError):
         require_proof(archive, latest_proof(archive))
+    # Something else may be the fence.
+    assert trial.failure_where(fenced=True) is None
+    assert require_proof(archive, latest_proof(archive), fenced=True) is None
 
 
 def test_a_store_that_drops_locks_fails_even_if_the_proof_cannot_be_stored(

@@ -32,9 +32,11 @@ class Fault:
 
 
 CAPTURE, NIGHTLY = "tests/test_capture.py::test_", "tests/test_nightly.py::test_"
-CENSUS = "tests/test_census.py::test_"
+CENSUS, RETIREMENT = "tests/test_census.py::test_", "tests/test_retirement.py::test_"
 CRASHES, SEALING = "tests/test_crashes.py::test_", "tests/test_sealing.py::test_"
 READER, FOUNDING = "tests/test_format_reader.py::test_", "tests/test_initialise.py::test_"
+FENCED, CLOCKS = "tests/test_fenced_nights.py::test_", "tests/test_clocks.py::test_"
+FENCE = "tests/state/test_fence.py::TestSqlite::test_"
 A_NIGHT_AGAIN = f"{CRASHES}a_night_can_be_repeated_after_a_failure_at_any_call"
 
 FAULTS = (
@@ -165,6 +167,27 @@ FAULTS = (
         "np.flatnonzero(revised)[self.revisions_left - self.notes.revisions :]",
         "np.flatnonzero(revised)[1 + self.revisions_left - self.notes.revisions :]",
         f"{CENSUS}no_more_revisions_than_foreseen_are_sealed_in_a_night_and_the_rest_later",
+    ),
+    Fault(
+        "a migration makes a revision of every order",
+        "archiver/capture.py",
+        "            same |= inherited & ~self._inheritance.changed(rows, match)\n",
+        "            pass\n",
+        f"{RETIREMENT}orders_keep_being_known_under_the_source_that_continues_theirs",
+    ),
+    Fault(
+        "another order with an old number is taken for the old one",
+        "archiver/inheritance.py",
+        "~result.found & ~apart",
+        "~result.found",
+        f"{RETIREMENT}another_order_with_an_old_number_is_sealed",
+    ),
+    Fault(
+        "a retired source is sealed on",
+        "archiver/nightly.py",
+        "        self.catalog.require_in_use(source.source.name)\n",
+        "",
+        f"{RETIREMENT}a_retired_source_in_the_configuration_is_refused_and_others_are_sealed",
     ),
     Fault(
         "duplicates are counted as new",
@@ -327,6 +350,49 @@ FAULTS = (
         "if locked < until:",
         "if locked == until - locked.resolution:",
         f"{FOUNDING}a_cohorts_keys_that_are_not_locked_get_nothing_sealed_to_them",
+    ),
+    Fault(
+        "a fence decides on a number twice",
+        "archiver/state/fence.py",
+        "            if row.number != number - 1:",
+        "            if row.number is None:",
+        f"{FENCE}a_number_is_decided_once",
+    ),
+    Fault(
+        "a run that was overtaken may decide",
+        "archiver/state/fence.py",
+        "or row.token != self._token:",
+        "or row.token == -1:",
+        f"{FENCE}who_has_been_overtaken_can_decide_nothing",
+    ),
+    Fault(
+        "what a dead run had decided is not sent",
+        "archiver/catalog.py",
+        "        manifest = self.claimed(claim)\n",
+        "        manifest = None\n",
+        f"{FENCED}what_a_dead_run_had_claimed_is_sent_by_the_next_on_another_host",
+    ),
+    Fault(
+        "a manifest is sent before it is decided on",
+        "archiver/catalog.py",
+        "            self.fence.claim(manifest.number, content)\n",
+        "            self._store(manifest, content)\n",
+        f"{FENCED}a_run_that_stood_still_while_another_sealed_everything_seals_nothing_twice",
+    ),
+    Fault(
+        "a clock is looked at once",
+        "archiver/archive.py",
+        "        clock=watched,\n",
+        "        clock=clock,\n",
+        f"{CLOCKS}a_clock_that_steps_in_the_night_seals_no_open_day_and_locks_nothing_too_short",
+    ),
+    Fault(
+        "what a running night has stored is an orphan",
+        "archiver/orphans.py",
+        "age > SETTLED",
+        "age >= timedelta(0)",
+        "tests/test_orphans.py::test_what_a_dead_night_had_stored_is_recent_first_and_an_orphan_"
+        "half_a_day_later",
     ),
     Fault(
         "a number that is taken is taken again",

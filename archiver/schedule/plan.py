@@ -181,7 +181,7 @@ def _key_files(configuration: Configuration, folder: Path) -> Iterator[Path]:
 def _secrets(configuration: Configuration) -> Iterator[str]:
     alarms = configuration.alarms
     sources = (source.password_env for source in configuration.source)
-    yield from (one for one in sources if one)
+    yield from (one for one in (*sources, configuration.state.password_env) if one)
     yield from (one for one in (alarms.webhook_url_env, alarms.webhook_secret_env) if one)
 
 

@@ -16,9 +16,9 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -29,6 +29,7 @@ from archiver.errors import (
     ObjectMissingError,
     Said,
     StoreAccessError,
+    StoreError,
 )
 from archiver.local_files import make_folder, sync_folder
 from archiver.ports import Clock, LockMode, StoredObject, StoreSettings, VersionEntry
@@ -44,6 +45,8 @@ from archiver.stores.preconditions import (
 # Keys never have a component that begins with a dot, so these two are out of their reach.
 _DRAFTS: Final = ".drafts"
 _LOCK: Final = ".lock"
+PATIENCE: Final = timedelta(seconds=60)
+"""How long to wait for others who change the folders; each takes milliseconds."""
 
 _VERSION_FILE: Final = re.compile(
     r"(?P<version>(?P<written>\d{8}T\d{12}Z)-[0-9a-f]{16})"
@@ -152,9 +155,20 @@ class DirectoryStore:
             claims_lock=False,
         )
 
-    def _alone(self) -> AbstractContextManager[None]:
-        """Be the only one who changes the folders."""
-        return exclusive(self._root / _LOCK)
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Be the only one who changes the folders.
+
+        Raises:
+            StoreError: Another process has stood still while it did.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(exclusive(self._root / _LOCK, PATIENCE))
+            except TimeoutError:
+                held = Said("another process holds its lock and stands still", "锁被停滞的进程占用")
+                raise StoreError(key=str(self._root / _LOCK), detail=held) from None
+            yield
 
     def _publish(self, key: str, path: Path, sha256: str, until: datetime) -> str:
         version_id = f"{self._clock.now().astimezone(UTC):{_WRITTEN}}-{secrets.token_hex(8)}"

@@ -11,8 +11,10 @@ import fcntl
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +22,8 @@ from archiver.local_files import make_folder
 from archiver.stores.preconditions import CHUNK_BYTES
 
 _READ_ONLY = 0o444
+_SHORT, _LONG = 0.001, 0.02
+"""Seconds between two tries for a lock that is held for milliseconds."""
 
 
 @contextmanager
@@ -46,11 +50,16 @@ def draft(folder: Path, body: BinaryIO) -> Iterator[tuple[Path, str]]:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path` alone among all threads and processes of this host."""
+def exclusive(path: Path, patience: timedelta) -> Iterator[None]:
+    """Hold the lock file at `path` alone among all threads and processes of this host.
+
+    Raises:
+        TimeoutError: Somebody else has held it for all of `patience`: a process that was
+            stopped, perhaps. Waiting for it any longer would stop everybody.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor, patience)
         try:
             yield
         finally:
@@ -58,6 +67,22 @@ def exclusive(path: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, patience: timedelta) -> None:
+    """Take a lock. The kernel has no wait that ends, so it is asked again and again."""
+    give_up = time.monotonic() + patience.total_seconds()
+    pause = _SHORT
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up:
+                raise TimeoutError from None
+            time.sleep(pause)
+            pause = min(2 * pause, _LONG)
+        else:
+            return
 
 
 def sha256_of(body: BinaryIO) -> str:

@@ -39,7 +39,8 @@ def prove_lock(call: Call) -> Report:
     archive = installation.archive(to_seal=True)
     call.archive = archive.id
     trial = installation.prove_lock(archive)
-    alarms = trial_alarms(call, trial)
+    failure = trial.failure_where(fenced=installation.fenced)
+    alarms = trial_alarms(call, trial, failure)
 
     def show(console: "Console") -> None:
         from cli.views.proofs import show_trial
@@ -47,7 +48,10 @@ def prove_lock(call: Call) -> Report:
         show_trial(console, call, archive, trial)
 
     return Report(
-        exit=trial_exit(trial), alarms=alarms, fields=trial_fields(archive, trial), show=show
+        exit=trial_exit(trial, failure),
+        alarms=alarms,
+        fields=trial_fields(archive, trial),
+        show=show,
     )
 
 
@@ -66,22 +70,26 @@ def first_proof(call: Call, installation: "Installation", archive: "Archive") ->
         if trial.verdict != "advisory":  # that has been said
             show_verdict(console, call, trial)
 
-    alarms, fields = trial_alarms(call, trial), trial_fields(archive, trial)
-    return Report(exit=trial_exit(trial), alarms=alarms, fields=fields, show=show)
+    failure = trial.failure_where(fenced=installation.fenced)
+    return Report(
+        exit=trial_exit(trial, failure),
+        alarms=trial_alarms(call, trial, failure),
+        fields=trial_fields(archive, trial),
+        show=show,
+    )
 
 
-def trial_exit(trial: "Trial") -> Exit:
+def trial_exit(trial: "Trial", failure: ArchiverError | None) -> Exit:
     """Return the exit code: an alarm if the lock or the bucket's settings are at fault."""
-    failure = trial.failure
     if any(finding.severity == "alarm" for finding in trial.findings):
         return Exit.ALARM
     return failure.exit if failure else Exit.DONE
 
 
-def trial_alarms(call: Call, trial: "Trial") -> list[Alarm]:
+def trial_alarms(call: Call, trial: "Trial", failure: ArchiverError | None) -> list[Alarm]:
     """Return what somebody must know."""
     alarms = []
-    if failure := trial.failure:
+    if failure:
         alarms.append(alarm_of(failure, call.language, call.named_config))
     for finding in trial.findings:
         if finding.severity == "alarm":

@@ -135,13 +135,17 @@ def retire(call: Call, *, old: str, successor: str, id_map: Path | None) -> Repo
         day = retirement.created_at.astimezone(call.installation().rules.zone).date()
         names = {"source": old, "successor": successor}
         if retired.again:
-            console.print(call.words("retire.again", **names, day=day), markup=False)
+            console.print(
+                call.words("retire.again", **names, day=day), markup=False, soft_wrap=True
+            )
         else:
-            console.print(call.words("retire.done", **names), markup=False)
+            console.print(call.words("retire.done", **names), markup=False, soft_wrap=True)
         if retirement.ids:
             counts = {"mapped": retired.mapped, "unknown": retired.unknown}
-            console.print(call.words("retire.mapped", **counts), markup=False)
-        console.print(f"→ {call.words('next')} {call.next('archiver nightly')}", markup=False)
+            console.print(call.words("retire.mapped", **counts), markup=False, soft_wrap=True)
+        console.print(
+            f"→ {call.words('next')} {call.next('archiver nightly')}", markup=False, soft_wrap=True
+        )
 
     return Report(
         fields={

@@ -1,7 +1,10 @@
 """`archiver status`: which days are sealed, which are missing, under what kind of lock."""
 
+import sys
 from datetime import date
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from archiver.errors import ArchiverError, Exit
 from cli.commands.init import lock_word
@@ -15,7 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archiver.archive import Archive, SignedDocument
+    from archiver.catalog import Catalog
     from archiver.status import SourceStatus, Status
+    from archiver.wiring import Installation
+    from cli.views.orphans import Leftovers
     from schemas.documents import LockProof
 
 SHOWN_DAYS = 5
@@ -32,14 +38,25 @@ SHOWN_DAYS = 5
         "\n\n"
         "显示已封存与缺失的日期（日历热图）以及锁的类型。有缺失日时退出码为 10；"
         "超过 [alarms] sealed_by 仍未封存时为 20；配置中已无某个已封存的数据源时为 2。"
+        "\n\n"
+        "--orphans also lists data objects that no manifest names: leftovers of crashes and lost "
+        "races, which nobody can read. It reads the whole listing of the store.\n\n"
+        "--orphans 另列出没有任何清单引用的数据对象：崩溃或竞争失败的残留，无人能读取。"
+        "该选项会读取存储的完整列表。"
     ),
     examples=(
         "archiver status",
         "archiver status --lang zh",
         "archiver status --json   # days_sealed, days_missing, lock, last manifest",
+        "archiver status --orphans   # and what no manifest names 以及未被清单引用的对象",
     ),
 )
-def status(call: Call) -> Report:
+@click.option(
+    "--orphans",
+    is_flag=True,
+    help="Also list data objects that no manifest names. 另列出未被任何清单引用的数据对象。",
+)
+def status(call: Call, *, orphans: bool) -> Report:
     """Survey the archive."""
     from archiver.lockproof import latest_proof
     from archiver.metrics import Survey
@@ -60,15 +77,21 @@ def status(call: Call) -> Report:
     proof = latest_proof(archive)
     lock = lock_word(archive)
     call.survey = Survey(status=found, lock=lock, zone=archive.rules.zone)
-    doubt = _doubt(archive, proof)
+    doubt = _doubt(archive, proof, fenced=installation.fenced)
     alarms = [alarm_of(doubt, call.language, call.named_config)] if doubt else []
     alarms += _alarms(call, found)
     alarms += [alarm_of(gone, call.language, call.named_config) for gone in found.gone]
+
+    leftovers = _leftovers(call, installation, catalog) if orphans else None
 
     def show(console: "Console") -> None:
         from cli.views.calendar import show_status
 
         show_status(console, call, found, archive, lock)
+        if leftovers is not None:
+            from cli.views.orphans import show_orphans
+
+            show_orphans(console, call.words, leftovers)
 
     return Report(
         exit=_exit(found, doubt),
@@ -76,9 +99,23 @@ def status(call: Call) -> Report:
         fields={
             **_fields(found, lock, archive.document.name, archive.settings.description),
             "lock_proof_age_s": _age_seconds(archive, proof),
+            **(leftovers.fields() if leftovers is not None else {}),
         },
         show=show,
     )
+
+
+def _leftovers(call: Call, installation: "Installation", catalog: "Catalog") -> "Leftovers":
+    from archiver.orphans import unnamed
+    from cli.screen import Bar
+    from cli.views.orphans import Leftovers
+
+    archive = catalog.archive
+    now = archive.settings.server_time or archive.clock.now()
+    claim = installation.fencing(archive).claim() if installation.fenced else None
+    claimed = catalog.claimed(claim)
+    with Bar(sys.stderr, call.words("orphans.progress")) as bar:
+        return Leftovers.of(unnamed(catalog, now, bar, [claimed] if claimed else []))
 
 
 def _exit(found: "Status", doubt: "ArchiverError | None") -> Exit:
@@ -113,12 +150,14 @@ def _fields(found: "Status", lock: str, name: str, store: str) -> dict[str, Any]
     }
 
 
-def _doubt(archive: "Archive", proof: "SignedDocument[LockProof] | None") -> "ArchiverError | None":
+def _doubt(
+    archive: "Archive", proof: "SignedDocument[LockProof] | None", *, fenced: bool
+) -> "ArchiverError | None":
     """Return what a night would say about the lock's proof."""
     from archiver.lockproof import require_proof
 
     try:
-        return require_proof(archive, proof)
+        return require_proof(archive, proof, fenced=fenced)
     except ArchiverError as error:
         return error
 

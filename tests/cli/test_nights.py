@@ -1,12 +1,15 @@
 """Nights, status and source checks on a small shop in SQLite, sealed into a folder."""
 
+import io
 import re
 import sqlite3
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from archiver.stores.directory import DirectoryStore
 from tests.cli.conftest import Terminal, last_closed_day
+from tests.clock import FrozenClock
 from tests.servers.seaweedfs import S3Bucket
 
 COUNTED = (
@@ -248,3 +251,42 @@ def test_a_bucket_with_object_lock_is_told_as_such(terminal: Terminal, s3_bucket
     refused = terminal.json("nightly")
     assert (refused.exit, refused.codes) == (2, ["store-access"])
     assert s3_bucket.secret_key not in refused.out + night.out
+
+
+def test_status_lists_what_no_manifest_names(founded: Terminal) -> None:
+    founded.shop()
+    assert founded.archiver("nightly").exit == 3
+    none = founded.json("status", "--orphans")
+    assert (none.exit, none.document["orphans"]) == (0, [])
+    assert "named by a manifest" in founded.archiver("status", "--orphans").out
+
+    # A night that was killed before its manifest left these, long ago and just now.
+    store = DirectoryStore(founded.folder / "vault", FrozenClock(datetime(2026, 3, 5, tzinfo=UTC)))
+    name = "0" * 32 + ".parquet"
+    until = datetime(2039, 1, 1, tzinfo=UTC)
+    old = store.put(f"orders/main/2026/03/04/{name}", io.BytesIO(b"old"), retain_until=until)
+    now = DirectoryStore(founded.folder / "vault", FrozenClock(datetime.now(UTC)))
+    now.put(f"known/main/2026/03/04/{name}", io.BytesIO(b"new"), retain_until=until)
+
+    ran = founded.json("status", "--orphans")
+
+    assert ran.exit == 0
+    assert [one["kind"] for one in ran.document["orphans"]] == ["recent", "orphan"]
+    orphan = ran.document["orphans"][1]
+    assert orphan.pop("age_s") > 86_400
+    assert orphan == {
+        "kind": "orphan",
+        "key": old.key,
+        "version_id": old.version_id,
+        "size_bytes": 3,
+        "written_at": "2026-03-05T00:00:00Z",
+        "holds": "orders",
+        "source": "main",
+        "day": "2026-03-04",
+    }
+    assert ran.document["orphan_counts"]["orphan"] == {"objects": 1, "size_bytes": 3}
+    assert "orphans" not in founded.json("status").document
+    shown = founded.archiver("status", "--orphans").out
+    assert old.key in shown
+    assert "nobody can read them" in shown
+    assert "孤立" in founded.archiver("status", "--orphans", "--lang", "zh").out

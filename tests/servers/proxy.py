@@ -105,6 +105,13 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
+class OnItsWay:
+    """Something happens while it is on its way."""
+
+    act: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
 class SkewDate:
     """The server's clock seems to be ahead (or behind, if negative)."""
 
@@ -139,6 +146,7 @@ Lie = (
     | LoseRequest
     | Refuse
     | Delay
+    | OnItsWay
     | SkewDate
     | FlipByte
     | Rewrite
@@ -301,6 +309,8 @@ class _Handler(BaseHTTPRequestHandler):
         for lie in lies:
             if isinstance(lie, Delay):
                 time.sleep(lie.by.total_seconds())
+            if isinstance(lie, OnItsWay):
+                lie.act()
         for lie in lies:
             if isinstance(lie, LoseRequest):
                 self._hang_up()

@@ -1,4 +1,5 @@
 import contextlib
+import io
 import multiprocessing
 import os
 import stat
@@ -9,10 +10,14 @@ import pytest
 
 from archiver.errors import (
     AlreadyStoredError,
+    Exit,
     ObjectMissingError,
+    StoreError,
 )
 from archiver.ports import LockMode
+from archiver.stores import directory
 from archiver.stores.directory import DirectoryStore
+from archiver.stores.durable_files import exclusive
 from tests.clock import NOON, FrozenClock
 from tests.store_contract import CONTENT, KEY, StoreContract, Subject
 
@@ -167,3 +172,18 @@ def test_a_listing_looks_at_no_unrelated_folder(
 
     assert subject.keys("orders/main/2026/02/07/") == ["orders/main/2026/02/07/x"]
     assert len(seen) < 8
+
+
+def test_a_process_that_stands_still_with_the_lock_does_not_stop_the_others_for_ever(
+    tmp_path: Path, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "PATIENCE", timedelta(milliseconds=20))
+    store = DirectoryStore(tmp_path, clock)
+    until = clock.now() + timedelta(days=1)
+    store.put("a", io.BytesIO(b"a"), retain_until=until)
+    with exclusive(tmp_path / ".lock", timedelta(0)):
+        with pytest.raises(StoreError, match="stands still") as caught:
+            store.put("b", io.BytesIO(b"b"), retain_until=until)
+        assert store.get("a") == b"a"
+    assert caught.value.exit is Exit.TRY_LATER
+    store.put("b", io.BytesIO(b"b"), retain_until=until)
