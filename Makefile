@@ -9,6 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 N ?= 500
+TRACED ?= 120
+PROPERTIES ?= $(N)
+SEED ?=
 WORKERS ?= 2
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -43,8 +46,11 @@ bench: $(INSTALLED) servers bench-tools ## Measure speed and memory against peer
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: soak
-soak: $(INSTALLED) servers ## Run the property tests with N examples each (make soak N=5000)
-	@HYPOTHESIS_PROFILE=soak SOAK_EXAMPLES=$(N) $(BIN)/python -m pytest -n $(WORKERS) -m "hypothesis or planted" $(ARGS)
+soak: $(INSTALLED) servers soak-tools ## Live through N histories of bad luck, break TRACED system calls (SEED=… repeats), test properties
+	@$(BIN)/python -m tests.soak --histories $(N) --traced $(TRACED) --workers $(WORKERS) $(if $(SEED),--seed $(SEED))
+	@if [ '$(PROPERTIES)' != 0 ]; then \
+	  HYPOTHESIS_PROFILE=soak SOAK_EXAMPLES=$(PROPERTIES) $(BIN)/python -m pytest -n $(WORKERS) -m "hypothesis or planted" $(ARGS); \
+	fi
 
 .PHONY: format
 format: $(INSTALLED) ## Format, and mend what ruff can mend
@@ -103,6 +109,10 @@ servers: $(INSTALLED)
 ifeq ($(CI),true)
 	$(call debian,/usr/lib/postgresql/*/bin/postgres,postgresql)
 endif
+
+.PHONY: soak-tools
+soak-tools: $(INSTALLED)
+	$(call debian,strace,strace)
 
 .PHONY: bench-tools
 bench-tools: $(INSTALLED)

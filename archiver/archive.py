@@ -13,7 +13,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from archiver.errors import (
     Said,
     TamperedError,
 )
-from archiver.local_files import write_whole
+from archiver.local_files import alone, write_whole
 from archiver.ports import (
     Clock,
     LockMode,
@@ -50,6 +50,8 @@ EVIDENCE_YEARS: Final = 3
 """Manifests and signers outlive the longest class by this much: they prove what was kept."""
 ORDERS_CLASS: Final = "orders"
 _COHORTS: Final = "cohorts.json"
+_MAKING: Final = "cohorts.lock"
+"""Several processes of a host may seal at once, and must remember all that they make."""
 _SIGNER_NUMBER: Final = re.compile(r"[0-9]{4}")
 
 D = TypeVar("D", bound=documents.Document)
@@ -179,7 +181,9 @@ class Archive:
         """
         with self._making:
             if month not in self._cohorts:
-                self._cohorts[month] = self._remembered(month) or self._made(month)
+                lock = nullcontext() if self.memory is None else alone(self.memory / _MAKING)
+                with lock:
+                    self._cohorts[month] = self._remembered(month) or self._made(month)
             return self._cohorts[month]
 
     def _remembered(self, month: str) -> documents.Cohort | None:

@@ -78,6 +78,8 @@ class Span:
     """It ends with the newest day: what claims to end in the future is read with it."""
     expected: int | None = None
     """About how many rows the days have, where somebody counted."""
+    elsewhere: frozenset[date] = frozenset()
+    """Days before these that another pass seals: what ended on them is left to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +256,8 @@ class Capture:
         ends = orders["completed_at"]
         days = self._local_days(ends)
         inside: Mask = (days >= day_number(span.earliest)) & (days <= self._last_number)
+        if span.elsewhere:
+            inside &= ~np.isin(days, [day_number(day) for day in span.elsewhere])
         if self.chosen is None:
             return inside & (within(ends, span.window) | within(changed_at, span.window))
         chosen: Mask = np.where(is_open(orders), self._overdue(orders, changed_at), inside)
@@ -294,10 +298,8 @@ class Capture:
         self.notes.revisions += int(revised.sum())
         self.notes.restored += int(restored.sum())
         own_days = local_days(own_ends, self.archive.rules.zone)
-        first_day = day_number(self.span.days[0])
-        on_time = (own_days >= first_day) & ~revised & ~still_open
-        # Late ones come under the last day; what expired before the first, under the first.
-        days = np.where(on_time, own_days, np.where(expired, first_day, self._last_number))
+        on_time = (own_days >= day_number(self.span.days[0])) & ~revised & ~still_open
+        days = self._days_of(own_days, ends, on_time=on_time, expired=expired)
         self._count(days, unchanged=same, expired=expired, orders=fresh, revisions=revised)
         self.source_paid = added([self.source_paid, paid_by_channel(rows.orders, days)])
         if (taken := inherited & same & (free > microseconds(self._now))).any():
@@ -334,6 +336,16 @@ class Capture:
             cohort = retention.cohort_of(free_at, ORDERS_CLASS)
             place = Place(kind="orders", day=day_of(day), on_time=bool(own), cohort=cohort)
             self._partitions.add(place, rows.orders, known, chosen=part, retain_until=free_at)
+
+    def _days_of(self, own_days: Ints, ends: Ints, *, on_time: Mask, expired: Mask) -> Ints:
+        """Return under which day each row is sealed, if it is: what is late, as early as may be.
+
+        Days are sealed oldest first, and what a night that dies between two of them leaves to the
+        next one must lie in that one's look-back.
+        """
+        first_day = day_number(self.span.days[0])
+        late = np.where(expired, first_day, local_days(ends, self.archive.rules.zone))
+        return np.where(on_time, own_days, late.clip(first_day, self._last_number))
 
     def _take_over(self, rows: Rows, match: Match, taken: Mask, retained: Ints) -> None:
         """Make inherited orders known under this source's name, as they are now."""
@@ -382,7 +394,7 @@ class Capture:
         self.notes.lessened_orders += [str(masking.masked(one)) for one in some]
 
     def _take_rejects(self, rows: pa.Table, content: pa.Array) -> None:
-        """Buffer rejects that were not sealed before, under the span's last day."""
+        """Buffer rejects that were not sealed before, under the span's first day, as late ones."""
         if not len(rows):
             return
         self._rejected.append(tokens.first_64_bits(self._recogniser.orders(rows["order_id"])))
@@ -390,20 +402,20 @@ class Capture:
         digests = self._recogniser.digests(content)
         match = self.known.match(reject_tokens)
         before = match.found & (match.digest == digests).all(axis=1)
-        last = self.days[self.span.days[-1]]
-        last.counts["rejected_before"] += int(before.sum())
-        last.counts["rejects"] += int((~before).sum())
+        first = self.days[self.span.days[0]]
+        first.counts["rejected_before"] += int(before.sum())
+        first.counts["rejects"] += int((~before).sum())
         if before.all():
             return
         count = len(rows)
         now = np.full(count, microseconds(self._now))
-        last.reasons.update(rows.filter(pa.array(~before))["reason"].to_pylist())
+        first.reasons.update(rows.filter(pa.array(~before))["reason"].to_pylist())
         table = reject_rows(rows, digests, now)
         revision = np.full(count, REJECT_REVISION, np.int32)
         known = known_rows(reject_tokens, digests, revision=revision, first_seen=now)
         free_at = retention.retain_until(self._now, self.archive.rules.retention)
         cohort = retention.cohort_of(free_at, REJECTS_CLASS)
-        place = Place(kind="rejects", day=self.span.days[-1], on_time=True, cohort=cohort)
+        place = Place(kind="rejects", day=self.span.days[0], on_time=True, cohort=cohort)
         self._partitions.add(place, table, known, chosen=~before, retain_until=free_at)
 
     # --- repeated ids --------------------------------------------------------------------------

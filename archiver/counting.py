@@ -1,7 +1,7 @@
 """What became of the rows of a pass: counted by day as manifests state it, and to be told. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -24,6 +24,16 @@ class DayCount:
     def document(self) -> Counts:
         """Return the counts as a manifest states them."""
         return Counts(read=self.counts.total(), vanished=self.vanished, **self.counts)
+
+    def with_rejects_known(self, reasons: Sequence[str]) -> "DayCount":
+        """Return the counts as they are when these rejects were sealed by somebody else."""
+        moved = Counter({"rejects": len(reasons)})
+        return DayCount(
+            counts=self.counts - moved + Counter({"rejected_before": len(reasons)}),
+            vanished=self.vanished,
+            outcomes=self.outcomes,
+            reasons=self.reasons - Counter(reasons),
+        )
 
     def include(self, other: "DayCount") -> None:
         """Add what became of further rows."""

@@ -63,10 +63,18 @@ class ArchiverError(Exception):
         }
         return (self.zh if chinese else self.en).format(**params)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let another process raise it here: the facts travel, not the sentence."""
+        return _made, (type(self), dict(self.params))
+
     @property
     def next_command(self) -> str:
         """The command to run next, or an empty string."""
         return self.next.format(**self.params)
+
+
+def _made(kind: type[ArchiverError], params: dict[str, object]) -> ArchiverError:
+    return kind(**params)
 
 
 # --- 2: fix the request or the configuration -------------------------------------------------
@@ -144,6 +152,22 @@ class SourceRetiredError(ArchiverError):
         "请从配置中删除其 [[source]]"
     )
     next = "archiver status"
+
+
+class OlderOrdersError(ArchiverError):
+    """A backfill began behind the oldest orders that must be kept: no night looks for them."""
+
+    exit = Exit.FIX_REQUEST
+    code = "older-orders"
+    en = (
+        "Source {source} has about {orders} finished orders from {first} to {last}, which must be "
+        "kept; no night looks for days before the first sealed one"
+    )
+    zh = (
+        "数据源 {source} 在 {first} 至 {last} 还有约 {orders} 笔须保存的已完成订单；"
+        "夜间任务不会处理首个已封存日之前的日期"
+    )
+    next = "archiver backfill --from {first} --to {last} --source {source}"
 
 
 class NotInitialisedError(ArchiverError):
@@ -320,6 +344,22 @@ class AnotherRunError(ArchiverError):
     code = "another-run"
     en = "Another run is working on this archive: {detail}"
     zh = "另一个任务正在处理此档案库：{detail}"
+    next = "archiver status"
+
+
+class WorkerLostError(ArchiverError):
+    """A worker process ended in the middle of its work: killed, or out of memory."""
+
+    exit = Exit.TRY_LATER
+    code = "worker-lost"
+    en = (
+        "A worker process ended before its time: {detail}. What has a manifest counts; "
+        "the same command goes on from there, perhaps with fewer --workers"
+    )
+    zh = (
+        "一个工作进程提前结束：{detail}。已有清单的内容有效；"
+        "用相同命令可从该处继续，必要时减少 --workers"
+    )
     next = "archiver status"
 
 

@@ -163,7 +163,8 @@ class KnownOrders:
         tables: list[pa.Table] = []
         for path in paths:
             tables.append(_read(path))
-            path.unlink()
+            with disk_errors(self.folder):
+                path.unlink()
             if sum(map(len, tables)) >= ADOPTED_AT_ONCE:
                 yield pa.concat_tables(tables)
                 tables = []
@@ -199,6 +200,26 @@ class KnownOrders:
         with disk_errors(self.folder):
             content = path.read_bytes()
         return np.frombuffer(content[: len(content) // 8 * 8], "<u8").astype(np.uint64)
+
+    def fetched(self, objects: Iterable[SealedObject]) -> Iterator[pa.Table]:
+        """Yield the entries that sealed `known` objects hold."""
+        return map(self._fetch, (one for one in objects if one.kind == "known"))
+
+    def is_continued_by(self, entries: pa.Table) -> bool:
+        """Return whether each entry is of an unknown order, or its very next revision.
+
+        An order that another source had before is unknown and may have any revision.
+        """
+        match = self.match(_fixed_rows(entries["token"].combine_chunks()))
+        revision: NDArray[np.int32] = entries["revision"].combine_chunks().to_numpy()
+        return bool((~match.found | (revision == match.revision + 1)).all())
+
+    def holds(self, tokens: pa.ChunkedArray, digests: pa.ChunkedArray) -> NDArray[np.bool_]:
+        """Return which rows are known with exactly this content."""
+        match = self.match(_fixed_rows(tokens.combine_chunks()))
+        same = (match.digest == _fixed_rows(digests.combine_chunks())).all(axis=1)
+        held: NDArray[np.bool_] = match.found & same
+        return held
 
     def match(self, tokens: Bytes2D) -> Match:
         """Look tokens up; the latest revision of each answers."""

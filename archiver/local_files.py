@@ -5,6 +5,7 @@ made durable, then its name, then the folder's entry (POSIX: rename replaces ato
 of the folder keeps the entry).
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,6 +50,23 @@ def write_whole(path: Path, content: bytes) -> None:
             draft.unlink(missing_ok=True)  # half of it would take the space that is missing
             raise
         sync_folder(path.parent)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Be the only one of this host's processes and threads that does something meanwhile.
+
+    Raises:
+        LocalDiskError: The lock file cannot be opened.
+    """
+    with disk_errors(path.parent):
+        make_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def make_durable(path: Path) -> None:

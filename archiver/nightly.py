@@ -7,7 +7,7 @@ not keep the others from being sealed.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date
@@ -28,6 +28,7 @@ from archiver.lockproof import latest_proof, require_proof
 from archiver.naming import DayReport, Namer
 from archiver.passes import Sealer
 from archiver.ports import Progress
+from archiver.run_locks import Reservation
 
 log: Final = logging.getLogger(__name__)
 
@@ -38,6 +39,24 @@ class NightReport:
 
     days: list[DayReport] = field(default_factory=list)
     failures: list[ArchiverError] = field(default_factory=list)
+
+    def take(self, source: str, days: Iterable[DayReport]) -> bool:
+        """Add the days of a source as they are sealed, and what stops it.
+
+        Returns:
+            Whether other sources may go on.
+        """
+        try:
+            for day in days:
+                self.days.append(day)
+        except ArchiverError as error:
+            self.failures.append(error)
+            about = {"source": source, "code": error.code, "reason": str(error)}
+            log.error("source failed", extra=about)  # noqa: TRY400  a traceback may quote rows
+            # The store or the clock lies, or the chain has moved on: another source would meet
+            # the same.
+            return error.exit is not Exit.ALARM and not isinstance(error, AnotherRunError)
+        return True
 
     @property
     def exit(self) -> Exit:
@@ -62,6 +81,8 @@ class Night:
     progress: Progress
     access: AccessLog | None = None
     """Of the state that this host uses; None where nobody has ever asked anything."""
+    reservation: Reservation | None = None
+    """The days of a backfill that is at work just now."""
     _sealer: Sealer = field(init=False)
     _namer: Namer = field(init=False)
     _alarms: list[ArchiverError] = field(default_factory=list)
@@ -106,24 +127,11 @@ class Night:
         self.catalog.refresh()
         self.known.catch_up(self.catalog)
         report = NightReport()
-        # They count, for they are whole; and somebody must lock them before somebody else deletes.
-        report.failures += self.catalog.unlocked
-        fenced = self.catalog.fence is not None
-        if ageing := require_proof(self.archive, latest_proof(self.archive), fenced=fenced):
-            report.failures.append(ageing)
+        report.failures += standing_alarms(self.archive, self.catalog)
         report.failures += self.catalog.gone({source.source.name for source in self.sources})
         for source in self.sources:
-            try:
-                for day in self._seal_source(source, as_of or last):
-                    report.days.append(day)
-            except ArchiverError as error:
-                report.failures.append(error)
-                about = {"source": source.source.name, "code": error.code, "reason": str(error)}
-                log.error("source failed", extra=about)  # noqa: TRY400  a traceback may quote rows
-                if error.exit is Exit.ALARM or isinstance(error, AnotherRunError):
-                    # The store or the clock lies, or the chain has moved on: another source
-                    # would meet the same.
-                    break
+            if not report.take(source.source.name, self._seal_source(source, as_of or last)):
+                break
         report.failures += self._seal_access()
         report.failures += self._alarms
         report.failures += self.archive.alarms
@@ -144,7 +152,8 @@ class Night:
     def _seal_source(self, source: MappedSource, last: date) -> Iterator[DayReport]:
         self.catalog.require_in_use(source.source.name)
         sealed = self.catalog.days(source.source.name)
-        for span in spans.plan_night(source.source, self.archive.rules, sealed, last):
+        reserved = self.reservation.days_of(source.source.name) if self.reservation else ()
+        for span in spans.plan_night(source.source, self.archive.rules, sealed, last, reserved):
             yield from self._seal_span(source, span)
 
     def _seal_span(self, source: MappedSource, span: Span) -> Iterator[DayReport]:
@@ -160,10 +169,25 @@ class Night:
             )
             self._alarms += sealed.failures
             for day in span.days:
-                entries = self.known.taken_back(part.known for part in sealed.of(day))
+                aside = (part.known for part in sealed.of(day) if part.known)
+                entries = self.known.taken_back(aside)
                 yield self._namer.name(source, sealed, day, entries)
             if span.newest and not sealed.failures:
                 waiting = [np.zeros(0, np.uint64), *sealed.notes.deferred_heads]
                 self.known.put_off(source.source.name, np.concatenate(waiting))
         finally:
             self.progress.finish()
+
+
+def standing_alarms(archive: Archive, catalog: Catalog) -> Iterator[ArchiverError]:
+    """Yield what is wrong before anything is sealed, and does not keep a run from sealing.
+
+    Raises:
+        LockNotProvenError: No recent proof shows that the store's lock holds.
+        NoFenceError: Neither the store nor a database keeps two runs apart.
+    """
+    # They count, for they are whole; and somebody must lock them before somebody else deletes.
+    yield from catalog.unlocked
+    fenced = catalog.fence is not None
+    if ageing := require_proof(archive, latest_proof(archive), fenced=fenced):
+        yield ageing

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from archiver import sealing
 from archiver.archive import Archive
@@ -22,6 +24,7 @@ from archiver.capture import Capture, MappedSource, RepeatedIdsError, Span
 from archiver.census import Census, take_census
 from archiver.counting import DayCount, Notes
 from archiver.errors import (
+    AnotherRunError,
     ArchiverError,
     Exit,
     RetentionRefusedError,
@@ -30,6 +33,8 @@ from archiver.errors import (
 )
 from archiver.known import KnownOrders
 from archiver.ports import Progress
+from archiver.recognition import Recogniser
+from archiver.tokens import token_array
 
 log: Final = logging.getLogger(__name__)
 TRIES: Final = 3
@@ -41,7 +46,8 @@ class SealedPart:
     """A sealed partition, and where its known entries wait for the manifest."""
 
     sealed: sealing.Sealed
-    known: Path
+    known: Path | None
+    """None where they are fetched from the store when their time has come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,13 @@ class SealedPass:
     notes: Notes
     failures: Sequence[ArchiverError] = ()
     """What kept its census from being taken."""
+    rejects: Sequence[Batch] = ()
+    """Not sealed yet: several passes may meet the same ones."""
+    bytes_sealed: int = 0
+    """In memory."""
+    alarms: Sequence[ArchiverError] = ()
+    log: Sequence[logging.LogRecord] = ()
+    """What a process elsewhere had to say."""
 
     def of(self, day: date) -> list[SealedPart]:
         """Return the parts of one of its days."""
@@ -74,6 +87,9 @@ class Sealer:
     """In memory; of this run."""
     revisions_sealed: int = 0
     """Of this run."""
+    alone: bool = True
+    """False where other passes are made at the same time: rejects are left to who brings them
+    together, and so are known entries."""
 
     def seal(self, source: MappedSource, span: Span) -> SealedPass:
         """Capture and seal the days of one pass, and what a census of the newest ones finds.
@@ -83,13 +99,14 @@ class Sealer:
         Raises:
             ArchiverError: The source or the store failed. Nothing counts; calling again is safe.
         """
-        capture, parts = self._captured(source, span)
+        before = self.bytes_sealed
+        capture, parts, rejects = self._captured(source, span)
         failures: list[ArchiverError] = []
         if span.newest and self.archive.rules.census:
             try:
                 parts += self._counted(source, span, capture)
             except ArchiverError as error:
-                if error.exit is Exit.ALARM:
+                if error.exit is Exit.ALARM or isinstance(error, AnotherRunError):
                     raise
                 failures.append(error)
         return SealedPass(
@@ -99,6 +116,8 @@ class Sealer:
             parts=parts,
             notes=capture.notes,
             failures=failures,
+            rejects=rejects,
+            bytes_sealed=self.bytes_sealed - before,
         )
 
     def _counted(self, source: MappedSource, span: Span, met: Capture) -> list[SealedPart]:
@@ -112,7 +131,7 @@ class Sealer:
         log.info("census taken", extra=about | gone)
         if not len(census.keys):
             return []
-        found, parts = self._captured(source, replace(span, days=[last]), census)
+        found, parts, _ = self._captured(source, replace(span, days=[last]), census)
         met.days[last].include(found.days[last])
         met.source_paid = added([met.source_paid, found.source_paid])
         met.known_paid = added([met.known_paid, found.known_paid])
@@ -121,7 +140,7 @@ class Sealer:
 
     def _captured(
         self, source: MappedSource, span: Span, census: Census | None = None
-    ) -> tuple[Capture, list[SealedPart]]:
+    ) -> tuple[Capture, list[SealedPart], list[Batch]]:
         left = self.archive.rules.max_revisions_per_night - self.revisions_sealed
         apart = census.repeated if census else np.zeros(0, np.uint64)
         for _ in range(TRIES):
@@ -136,12 +155,12 @@ class Sealer:
                 revisions_left=max(0, left),
             )
             try:
-                parts = self._sealed(capture.batches())
+                parts, rejects = self._sealed(capture.batches())
             except RepeatedIdsError as repeated:
                 apart = np.union1d(apart, repeated.heads)
                 continue
             self.revisions_sealed += capture.notes.revisions
-            return capture, parts
+            return capture, parts, rejects
         raise SourceUnavailableError(
             source=source.source.name,
             detail=Said(
@@ -149,18 +168,22 @@ class Sealer:
             ),
         )
 
-    def _sealed(self, batches: Iterator[Batch]) -> list[SealedPart]:
+    def _sealed(self, batches: Iterator[Batch]) -> tuple[list[SealedPart], list[Batch]]:
         """Seal batches while the next ones are being read; a few at a time, memory is finite."""
         done: list[SealedPart] = []
-        waiting: list[tuple[Future[sealing.Sealed], Path]] = []
+        left: list[Batch] = []
+        waiting: list[tuple[Future[sealing.Sealed], Path | None]] = []
 
-        def finish(future: Future[sealing.Sealed], known: Path) -> None:
+        def finish(future: Future[sealing.Sealed], known: Path | None) -> None:
             done.append(SealedPart(sealed=future.result(), known=known))
 
         try:
             for batch in batches:
                 self._admit(batch)
-                known = self.known.set_aside(batch.known)
+                if batch.kind == "rejects" and not self.alone:
+                    left.append(batch)
+                    continue
+                known = self.known.set_aside(batch.known) if self.alone else None
                 waiting.append((self.executor.submit(sealing.seal, self.archive, batch), known))
                 del batch
                 while len(waiting) >= self.in_flight:
@@ -170,7 +193,7 @@ class Sealer:
         finally:
             for future, _ in waiting:
                 future.cancel()
-        return done
+        return done, left
 
     def _admit(self, batch: Batch) -> None:
         """Refuse a night that locks more bytes than was foreseen: it cannot be undone."""
@@ -183,3 +206,23 @@ class Sealer:
                     f"{batch.source} {batch.day}：超过 max_bytes_per_night = {limit}",
                 )
             )
+
+
+def split_rejects(
+    batch: Batch, known: KnownOrders, recogniser: Recogniser
+) -> tuple[Batch | None, pa.Table]:
+    """Divide rejects into those that are still to be sealed and those that are known by now.
+
+    Returns:
+        A batch of the former, None where there are none, and the rows of the latter.
+    """
+    tokens = pa.chunked_array([token_array(recogniser.rejects(batch.rows["row_key"]))])
+    held = pa.array(known.holds(tokens, batch.rows["row_digest"]))
+    before = batch.rows.filter(held)
+    if not len(before):
+        return batch, before
+    if len(before) == len(batch.rows):
+        return None, before
+    fresh = pa.array(~known.holds(batch.known["token"], batch.known["digest"]))
+    rows = batch.rows.filter(pc.invert(held)).combine_chunks()
+    return replace(batch, rows=rows, known=batch.known.filter(fresh).combine_chunks()), before

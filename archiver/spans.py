@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from archiver import retention
 from archiver.archive import Rules
 from archiver.capture import Span
-from archiver.errors import ConfigurationError, Said
+from archiver.errors import AnotherRunError, ConfigurationError, Said
 from archiver.ports import Source, Window
 
 ROWS_PER_PASS: Final = 100_000
@@ -21,7 +21,11 @@ source's table once, and holds what it has read of every day that is not full.""
 
 
 def plan_night(
-    source: Source, rules: Rules, sealed: Collection[date], last: date
+    source: Source,
+    rules: Rules,
+    sealed: Collection[date],
+    last: date,
+    reserved: Collection[date] = (),
 ) -> Iterator[Span]:
     """Plan the passes of a night: missing days, oldest first.
 
@@ -34,26 +38,29 @@ def plan_night(
         rules: The archive's.
         sealed: The source's days that are sealed.
         last: The last day to seal.
+        reserved: Days that a backfill is sealing just now: they are left to it.
 
     Raises:
         ConfigurationError: `since` says that sealed days are not this archive's.
+        AnotherRunError: A backfill is about to seal the first day of all.
     """
     zone = rules.zone
+    elsewhere = frozenset(reserved).difference(sealed)
     sizes: Mapping[date, int] = {}
-    strays = False
+    oldest = retention.first_kept_day(last, rules.retention)
     if sealed:
         _require_sealed_since(source.name, rules.since, min(sealed))
         first = rules.since or min(sealed)
     else:
         reach = Window(start=datetime.min.replace(tzinfo=UTC), end=midnight(last, zone, 1))
         sizes = source.days(reach)
-        oldest = retention.first_kept_day(last, rules.retention)
-        strays = rules.since is None and any(day < oldest for day in sizes)
         due = (day for day in sizes if oldest <= day <= last)
         first = rules.since or min(due, default=last)
-    if first > last:
+        _require_unreserved(source.name, first, elsewhere)
+    strays = not sealed and rules.since is None and min(sizes, default=oldest) < oldest
+    if first > last or last in elsewhere:
         return
-    missing = [day for day in days_from(first, last) if day not in sealed]
+    missing = [d for d in days_from(first, last) if d not in sealed and d not in elsewhere]
     if sealed and len(missing) > 1:
         # After an outage of months one pass over all of it would not fit into memory.
         reach = Window(start=midnight(missing[0], zone), end=midnight(missing[-1], zone, 1))
@@ -81,6 +88,7 @@ def plan_night(
             earliest=rules.since or date.min,
             newest=days is groups[-1],
             expected=sum(sizes.get(day, 0) for day in days) if sizes else None,
+            elsewhere=elsewhere,
         )
 
 
@@ -95,19 +103,36 @@ def days_from(first: date, last: date) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-def groups_of(missing: Sequence[date], sizes: Mapping[date, int]) -> Iterator[list[date]]:
+def groups_of(
+    missing: Sequence[date], sizes: Mapping[date, int], rows_per_pass: int | None = None
+) -> Iterator[list[date]]:
     """Cut missing days into runs of consecutive days that one pass can hold."""
+    most = rows_per_pass or ROWS_PER_PASS
     run: list[date] = []
     rows = 0
     for day in missing:
         size = sizes.get(day, 0)
-        if run and (day - run[-1] > timedelta(days=1) or rows + size > ROWS_PER_PASS):
+        if run and (day - run[-1] > timedelta(days=1) or rows + size > most):
             yield run
             run, rows = [], 0
         run.append(day)
         rows += size
     if run:
         yield run
+
+
+def _require_unreserved(source: str, first: date, reserved: Collection[date]) -> None:
+    """Refuse to seal behind a beginning that may never come.
+
+    What is sealed first is where a source begins: no night looks for days before that.
+    """
+    if first in reserved:
+        raise AnotherRunError(
+            detail=Said(
+                f"a backfill is about to seal {first}, where source {source} begins",
+                f"历史补封正在封存数据源 {source} 的首日 {first}",
+            )
+        )
 
 
 def _require_sealed_since(source: str, since: date | None, first: date) -> None:

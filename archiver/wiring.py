@@ -4,13 +4,13 @@ Responsible for turning `archiver.toml` into opened objects. Everything below ta
 needs as arguments.
 """
 
-import fcntl
 import os
 import socket
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -32,9 +32,9 @@ from archiver.errors import (
 )
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
-from archiver.local_files import disk_errors
 from archiver.lockproof import Trial, prove_lock
 from archiver.ports import Clock, Fence, LockProver, ObjectStore, Progress, Purges
+from archiver.run_locks import run_lock, standing_reservation
 from archiver.stores.directory import DirectoryStore
 from schemas import documents
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from archiver.access_log import AccessLog
     from archiver.capture import MappedSource
     from archiver.fencing import Fencing
+    from archiver.known import KnownOrders
     from archiver.nightly import Night
     from archiver.retirement import Retired
     from archiver.sources.database import DatabaseSource
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
     from archiver.webhook import Webhook
 
 ANCHOR: Final = "archive.json"
-RUN_LOCK: Final = "night.lock"
+FENCE_SECONDS: Final = 2.0
+"""Between two looks whether another host has come to its end."""
 SEALERS: Final = 2
 """Partitions sealed at once: one is compressed while another is sent and read back."""
 
@@ -353,7 +355,7 @@ class Installation:
             AnotherRunError: A night is running on this host, or on another one where a database
                 keeps them apart.
         """
-        with self._run_lock(), ThreadPoolExecutor(SEALERS, "seal") as executor:
+        with run_lock(self.index_folder), ThreadPoolExecutor(SEALERS, "seal") as executor:
             archive = self.archive(to_seal=True)
             with self._fence(archive) as fence:
                 yield self._night(archive, executor, progress, fence)
@@ -370,15 +372,14 @@ class Installation:
             RequestError: It cannot be.
             AnotherRunError: A night is running on this host.
         """
-        from archiver.known import KnownOrders
         from archiver.retirement import read_id_map, retire
 
         ids = None if id_map is None else read_id_map(id_map)
-        with self._run_lock():
+        with run_lock(self.index_folder):
             archive = self.archive(to_seal=True)
             catalog = self.catalog(archive)
             catalog.refresh()
-            known = KnownOrders.open(archive, self.index_folder / "known")
+            known = self.known(archive)
             known.catch_up(catalog)
             configured = [section.name for section in self.configuration.source]
             return retire(
@@ -408,19 +409,25 @@ class Installation:
     def _night(
         self, archive: Archive, executor: Executor, progress: Progress, fence: Fence | None
     ) -> "Night":
-        from archiver.known import KnownOrders
         from archiver.nightly import Night
 
         return Night(
             archive=archive,
             catalog=replace(self.catalog(archive), fence=fence),
-            known=KnownOrders.open(archive, self.index_folder / "known"),
+            known=self.known(archive),
             sources=self.sources(),
             executor=executor,
             in_flight=SEALERS,
             progress=progress,
             access=self.access_log(archive.id) if self._has_state() else None,
+            reservation=standing_reservation(self.index_folder),
         )
+
+    def known(self, archive: Archive) -> "KnownOrders":
+        """Open this host's copy of what is known."""
+        from archiver.known import KnownOrders
+
+        return KnownOrders.open(archive, self.index_folder / "known")
 
     def access_log(self, archive: str) -> "AccessLog":
         """Return this host's chain of an archive's access log."""
@@ -436,24 +443,21 @@ class Installation:
         return scheme != "sqlite" or (self.folder / path).exists()
 
     @contextmanager
-    def _run_lock(self) -> Iterator[None]:
-        with disk_errors(self.index_folder):
-            self.index_folder.mkdir(parents=True, exist_ok=True)
-            # Unbuffered: what a full disk has refused must not be tried again on closing.
-            file = (self.index_folder / RUN_LOCK).open("ab+", buffering=0)
-        with file:
+    def turn(self, archive: Archive) -> Iterator[Fence | None]:
+        """Hold run lock and fence for a moment, in the middle of a backfill.
+
+        A night that is running is waited for, here and on other hosts, and one of this host that
+        is waiting comes first.
+        """
+        with run_lock(self.index_folder, backfill=True), ExitStack() as stack:
+            yield self._fence_when_free(archive, stack)
+
+    def _fence_when_free(self, archive: Archive, stack: ExitStack) -> Fence | None:
+        while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                process = file.read().decode("ascii", "replace").strip()
-                raise AnotherRunError(
-                    detail=Said(f"process {process}", f"进程 {process}")
-                ) from None
-            with disk_errors(self.index_folder):
-                file.truncate(0)
-                file.write(str(os.getpid()).encode())
-            yield
+                return stack.enter_context(self._fence(archive))
+            except AnotherRunError:
+                time.sleep(FENCE_SECONDS)
 
     def _anchor(self) -> bytes:
         try:

@@ -18,6 +18,7 @@ import archiver
 from archiver.errors import ArchiverError, Exit
 from cli.commands.access import access
 from cli.commands.approve import approvals, approve
+from cli.commands.backfill import backfill
 from cli.commands.demo import demo
 from cli.commands.init import init
 from cli.commands.login import login, logout
@@ -106,7 +107,7 @@ def program() -> None:
     """
 
 
-for _command in (demo, init, source, prove_lock, nightly, reconcile, status, schedule):
+for _command in (demo, init, source, prove_lock, nightly, backfill, reconcile, status, schedule):
     program.add_command(_command)
 for _command in (operator, login, logout, approvals, approve, access):
     program.add_command(_command)

@@ -5,14 +5,15 @@ server fails its tests under `CI=true` and skips them, saying why, elsewhere.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import tally
 from tests.servers import mariadb as mariadb_server
 from tests.servers import postgres as postgres_server
 from tests.servers import seaweedfs as seaweedfs_server
@@ -46,6 +47,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
             item.add_marker(pytest.mark.allow_hosts(["127.0.0.1"]))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Let a test's last report carry what it counted."""
+    if counted := tally.taken():
+        item.user_properties.append((tally.PROPERTY, counted))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:  # noqa: ANN401  pytest's own, not typed
+    """Say what the whole run did to the archive."""
+    counted: list[Mapping[str, Any]] = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "teardown"
+        for name, value in report.user_properties
+        if name == tally.PROPERTY
+    ]
+    for line in tally.told(tally.summed(counted)):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,7 @@ from typing import BinaryIO, TypeVar
 
 from archiver.errors import ArchiverError, StoreError
 from archiver.ports import ObjectStore, StoredObject, StoreSettings, VersionEntry
+from tests.tally import FAULT, tally
 
 T = TypeVar("T")
 
@@ -69,6 +70,7 @@ class FaultyStore(_Around):
             number, self.calls = self.calls, self.calls + 1
         if number != self.fail_at:
             return act()
+        tally(FAULT, "reply lost" if self.lost_reply else "call refused")
         if self.lost_reply:
             with suppress(ArchiverError):
                 act()

@@ -48,6 +48,7 @@ from tests.auditor import Row, secret_in
 from tests.clock import FrozenClock
 from tests.desk import Desk, at, failure, founded, march, totals
 from tests.faults import Count, FaultyStore
+from tests.tally import FAULT, tally
 
 T = TypeVar("T")
 
@@ -244,6 +245,7 @@ def test_bytes_that_come_back_altered_are_an_alarm_and_never_named(
         desk = in_memory.copy(tmp_path / kind)
         rotten = Rotten(desk.store)
         error = attempt(lambda: desk.night(store=rotten))  # noqa: B023
+        tally(FAULT, "bytes flipped")
         assert isinstance(error, ReadBackError | TamperedError), kind
         assert error.exit is Exit.ALARM
         named = {o.about["key"] for o in desk.audit().objects}
@@ -298,7 +300,9 @@ def test_a_night_that_was_killed_anywhere_is_finished_by_the_next(
             time.sleep(0.0005)
         time.sleep(chance.random() * 0.01)
         os.kill(night, signal.SIGKILL)
-        killed += int(nights.ask("")) == -signal.SIGKILL
+        was_killed = int(nights.ask("")) == -signal.SIGKILL
+        killed += was_killed
+        tally(FAULT, "process killed", was_killed)
         assert attempt(desk.night) is None
         require_finished(desk)
         shutil.rmtree(desk.place.folder)
@@ -498,6 +502,7 @@ def test_lost_and_damaged_local_files_are_made_again_by_the_next_night(
     shutil.copytree(index, older)
     desk.night(as_of=march(4))
     damage(index, older)
+    tally(FAULT, "local files damaged")
 
     assert attempt(desk.night) is None
 

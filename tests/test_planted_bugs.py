@@ -31,6 +31,7 @@ class Fault:
     noticed_by: str
 
 
+BACKFILL = "tests/test_backfill.py::test_"
 CAPTURE, NIGHTLY = "tests/test_capture.py::test_", "tests/test_nightly.py::test_"
 CENSUS, RETIREMENT = "tests/test_census.py::test_", "tests/test_retirement.py::test_"
 CRASHES, SEALING = "tests/test_crashes.py::test_", "tests/test_sealing.py::test_"
@@ -83,6 +84,41 @@ FAULTS = (
         "earliest=rules.since or date.min",
         "earliest=date.min",
         f"{NIGHTLY}orders_before_since_are_not_this_archives",
+    ),
+    Fault(
+        "a pass is named whatever has become known meanwhile",
+        "archiver/backfill.py",
+        "if not all(map(self._known.is_continued_by, entries)):",
+        "if not all(map(len, entries)):",
+        f"{BACKFILL}an_id_in_two_passes_is_settled_as_nights_would_have",
+    ),
+    Fault(
+        "rejects are sealed by each pass that meets them",
+        "archiver/passes.py",
+        "    if not len(before):\n",
+        "    if len(before):\n",
+        f"{BACKFILL}rejects_that_every_pass_meets_are_sealed_once",
+    ),
+    Fault(
+        "passes take each other's orders",
+        "archiver/capture.py",
+        "        if span.elsewhere:\n",
+        "        if not span.days:\n",
+        f"{BACKFILL}orders_touched_in_the_days_of_another_pass_are_left_to_their_own",
+    ),
+    Fault(
+        "a gap is sealed without a look back",
+        "archiver/history.py",
+        "if days[0] - timedelta(days=1) in sealed:",
+        "if days[0] in sealed:",
+        f"{BACKFILL}a_gap_is_sealed_with_all_that_happened_in_it",
+    ),
+    Fault(
+        "what a run on another host has sealed is not fetched",
+        "archiver/backfill.py",
+        "            self._known.catch_up(self.catalog)\n",
+        "",
+        f"{BACKFILL}a_night_in_between_takes_nothing_and_doubles_nothing",
     ),
     Fault(
         "any number of bytes is locked",

@@ -1,5 +1,6 @@
 """A source that another one continues: nothing is sealed twice, nothing is lost."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -11,12 +12,15 @@ from archiver.errors import RequestError, SourceGoneError, SourceRetiredError, T
 from archiver.inheritance import Inheritance
 from archiver.known import KnownOrders
 from archiver.mapping import OrderMapping
+from archiver.ports import ObjectStore
 from archiver.retirement import IdMap, Retired, read_id_map, retire
 from archiver.stores.memory import MemoryStore
 from tests import cards
 from tests.archives import RowsSource
 from tests.desk import Desk, at, failure, founded, totals
+from tests.faults import FaultyStore
 from tests.test_census import born, ids, night
+from tests.test_crashes import attempt
 
 
 def shop(folder: Path, *rows: cards.Row, mapping: OrderMapping = cards.BORN) -> Desk:
@@ -33,9 +37,13 @@ def moved(desk: Desk, *rows: cards.Row, mapping: OrderMapping = cards.PROXY) -> 
 
 
 def retired(
-    desk: Desk, old: str = "main", new: str = "new", id_map: IdMap | None = None
+    desk: Desk,
+    old: str = "main",
+    new: str = "new",
+    id_map: IdMap | None = None,
+    store: ObjectStore | None = None,
 ) -> Retired:
-    archive = desk.open()
+    archive = desk.open(store)
     index = desk.place.folder / "index"
     catalog = Catalog(archive, index / "manifests")
     catalog.refresh()
@@ -249,6 +257,31 @@ def test_the_same_again_changes_nothing_and_anything_else_is_refused(tmp_path: P
     desk.sources.append(RowsSource(cards.BORN, [], name="third"))
     with pytest.raises(RequestError, match="in favour of new"):
         retired(desk, new="third")
+
+
+@pytest.mark.parametrize("lost_reply", [False, True], ids=["not-done", "unheard"])
+def test_a_retirement_can_be_repeated_after_a_failure_at_any_call(
+    tmp_path: Path, lost_reply: bool
+) -> None:
+    desk = shop(tmp_path)
+    id_map = mapped(tmp_path, "N1,X1", "N2,X2")
+    store = desk.store
+    assert isinstance(store, MemoryStore)
+    for fail_at in itertools.count():
+        desk.store = MemoryStore(clock=desk.clock)
+        desk.store._versions = {key: [*held] for key, held in store._versions.items()}
+        desk.store._written = store._written
+        moved(desk)
+        faulty = FaultyStore(desk.store, fail_at=fail_at, lost_reply=lost_reply)
+        error = attempt(lambda: retired(desk, id_map=id_map, store=faulty))  # noqa: B023
+        if faulty.calls <= fail_at:
+            assert error is None
+            break
+        assert error is not None
+        assert int(error.exit) == 10
+        retired(desk, id_map=id_map)
+        assert retired(desk, id_map=id_map).again
+    assert fail_at > 5
 
 
 def test_nobody_continues_a_source_by_one_that_is_retired(tmp_path: Path) -> None:

@@ -231,7 +231,9 @@ class _Mapper:
             session_zone=self.context.session_zone,
         )
         self.blocks[child.field].append(entries.from_children(rows, row, child))
-        self.child_content += content.of_children(list(raw.values()), row, self.rows)
+        # Not the key by which they name their row: the row's own key is no content either.
+        told = [values for name, values in raw.items() if name in child.mapped_columns]
+        self.child_content += content.of_children(told, row, self.rows)
         self.child_rows.append(ChildRows(prefix=child.field, raw=raw, row=row))
 
     def _table(

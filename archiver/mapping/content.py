@@ -1,8 +1,9 @@
 """The bytes of a row whose keyed digest tells whether the order changed at the source.
 
 They cover the row's own allow-listed columns and its child rows, after passwords were dropped;
-not look-ups, not the change time. They are compared and never parsed, and two different rows
-never give the same bytes:
+not look-ups, not the change time, and no key that only says which row is whose: rows that a
+migration has numbered anew are the same orders. They are compared and never parsed, and two
+different rows never give the same bytes:
 
 - a mapped row: its columns' bytes in the mapping's order, NULL as the byte ff, then for each
   child table the number of rows and theirs, all joined with NUL. A mapped row holds no NUL and

@@ -130,8 +130,7 @@ class OrderMapping(Frozen):
 
     def child_columns(self, child: Children) -> Texts:
         """All columns of a child table, its key first."""
-        used = {name for leaf in child.columns.values() for name in columns_of(leaf)}
-        return (child.key, *sorted(used - {child.key}))
+        return (child.key, *sorted(child.mapped_columns - {child.key}))
 
     @model_validator(mode="after")
     def _keeps_only_what_may_be_kept(self) -> Self:

@@ -174,6 +174,11 @@ class Children(Frozen):
     """deliveries: each line of the secret is a delivery of its own."""
     placeholders: Texts = ()
 
+    @property
+    def mapped_columns(self) -> set[str]:
+        """The columns that become something, which the key need not do."""
+        return {name for leaf in self.columns.values() for name in columns_of(leaf)}
+
 
 class Entry(Frozen):
     """At most one payment, after-sale or event for each row."""

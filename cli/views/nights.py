@@ -37,8 +37,8 @@ def show_night(console: Console, call: Call, report: "NightReport", lock: str) -
         for source, of_source in groupby(report.days, key=lambda day: day.source):
             show_days(console, words, source, list(of_source))
     objects = [one for day in report.days for one in day.objects]
-    if objects:
-        partitions = [one for one in objects if one.kind in ("orders", "rejects")]
+    partitions = [one for one in objects if one.kind in ("orders", "rejects")]
+    if partitions:  # known entries alone, which a successor takes over, are no news
         console.print(
             Text(
                 words(

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -33,26 +33,32 @@ class Ground:
     stack: ExitStack
     orders: int
     many_orders: int
+    history_orders: int
     runs: int
     _server: MariaDB | None = None
-    _shops: dict[int, ShopDatabase] = field(default_factory=dict)
+    _shops: dict[tuple[int, int], ShopDatabase] = field(default_factory=dict)
     _archives: int = 0
 
     def say(self, text: str) -> None:
         """Tell who waits what is going on."""
         self.console.print(f"[dim]{text}[/]", highlight=False)
 
-    def shop(self, orders: int) -> ShopDatabase:
-        """Return a dujiaoka shop with that many finished orders of one day."""
-        if orders not in self._shops:
+    def shop(self, orders: int, days: int = 1) -> ShopDatabase:
+        """Return a dujiaoka shop with that many finished orders, evenly of the days up to `DAY`."""
+        if (orders, days) not in self._shops:
             if self._server is None:
                 server = mariadb.running(self.folder, buffer_pool=BUFFER_POOL)
                 self._server = self.stack.enter_context(server)
-            self.say(f"filling a shop with {orders:,} orders of {DAY}")
-            shop = self._shops[orders] = self._server.new_database()
+            self.say(f"filling a shop with {orders:,} orders of {days} days up to {DAY}")
+            shop = self._shops[orders, days] = self._server.new_database()
             with shop.connect() as connection:
-                dujiaoka.bulk_fill(connection, orders=orders, day=DAY)
-        return self._shops[orders]
+                first = 1
+                for number in range(days):
+                    of_day = orders * (number + 1) // days - (first - 1)
+                    day = DAY - timedelta(days=days - 1 - number)
+                    dujiaoka.bulk_fill(connection, orders=of_day, day=day, first_id=first)
+                    first += of_day
+        return self._shops[orders, days]
 
     @contextmanager
     def archive(self, url: str, bucket: S3Bucket | None = None) -> Iterator["ArchiveHome"]:
@@ -120,13 +126,19 @@ url = "{url}"
         """Seal everything up to `day`, in a process of its own."""
         return self._command("nightly", str(day), watch_memory=watch_memory)
 
+    def backfill(self, first: date, last: date, workers: int) -> Run:
+        """Seal a range of days, in processes of its own."""
+        return self._command("backfill", str(first), str(last), str(workers))
+
     def _command(self, *words: str, watch_memory: bool = False) -> Run:
         argv = [sys.executable, "-m", "tests.bench.night", str(self.config), *words]
         return run(argv, environment=self.environment, watch_memory=watch_memory)
 
 
 @contextmanager
-def open_ground(console: Console, *, orders: int, many_orders: int, runs: int) -> Iterator[Ground]:
+def open_ground(
+    console: Console, *, orders: int, many_orders: int, history_orders: int, runs: int
+) -> Iterator[Ground]:
     """Give the ground of one run; servers and folders are gone afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
@@ -138,5 +150,6 @@ def open_ground(console: Console, *, orders: int, many_orders: int, runs: int) -
             stack=stack,
             orders=orders,
             many_orders=many_orders,
+            history_orders=history_orders,
             runs=runs,
         )

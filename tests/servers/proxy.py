@@ -27,6 +27,7 @@ from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.servers.seaweedfs import HOST, S3Bucket
+from tests.tally import FAULT, tally
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}  # RFC 9110, 7.6.1
 
@@ -152,6 +153,13 @@ Lie = (
     | Rewrite
     | DropReplyHeaders
 )
+_TALLIED = {
+    LoseReply: "reply lost",
+    LoseRequest: "call refused",
+    Refuse: "call refused",
+    FlipByte: "bytes flipped",
+}
+"""What counts as an injected fault, under the words of other tests."""
 
 
 @dataclass(slots=True)
@@ -255,7 +263,11 @@ class S3Proxy:
         """Write a request down and return the lies that are due."""
         with self._mutex:
             self.requests.append(seen)
-            return [told.lie for told in self._told if told.applies(seen)]
+            lies = [told.lie for told in self._told if told.applies(seen)]
+            for lie in lies:
+                if kind := _TALLIED.get(type(lie)):
+                    tally(FAULT, kind)
+            return lies
 
     def sign(self, method: str, url: str, headers: Message, body: bytes) -> dict[str, str]:
         """Return the headers of the same request, signed again with the bucket's own keys."""
