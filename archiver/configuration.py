@@ -116,6 +116,8 @@ class KeysSection(Section):
     identity: str = "file:identity.key"
     signer: str = "file:signer.key"
     token: str = "file:token.key"  # noqa: S105  a place, not a secret
+    operators: str = "file:operators.key"
+    """Under which operators' factors are kept; made with the first operator."""
 
 
 class SourceSection(Section):
@@ -164,6 +166,37 @@ class ReconcileSection(Section):
 
     accounts: tuple[str, ...] = ()
     """The shop's accounts at its payment providers; a statement of any other is refused."""
+
+
+class AccessSection(Section):
+    """`[access]`: the access log of this host."""
+
+    node: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = "main"
+    """The name of this host's chain; of several hosts each has its own."""
+    head_file: Path | None = None
+    """Where the chain's head is told: a place that this host's root cannot rewrite."""
+
+
+class OperatorsSection(Section):
+    """`[operators]`: how long a login lasts."""
+
+    session_idle_minutes: int = Field(default=15, ge=1, le=120)
+    session_hours: int = Field(default=8, ge=1, le=24)
+
+
+class WatchSection(Section):
+    """`[watch]`: how many look like harvesting: an alarm; twice: a code; three times: a block."""
+
+    orders_per_hour: int = Field(default=60, ge=1)
+    """Different orders that one operator is shown."""
+    orders_per_day: int = Field(default=200, ge=1)
+    misses_per_hour: int = Field(default=20, ge=1)
+    """Questions that found nothing."""
+    misses_per_week: int = Field(default=100, ge=1)
+    steps_per_hour: int = Field(default=5, ge=1)
+    """Numbers that follow one that was asked before."""
+    place_factor: int = Field(default=4, ge=1)
+    """A place may do so many times what an operator may: several share it."""
 
 
 class AlarmsSection(Section):
@@ -216,6 +249,9 @@ class Configuration(Section):
     state: StateSection = StateSection()
     reconcile: ReconcileSection = ReconcileSection()
     alarms: AlarmsSection = AlarmsSection()
+    access: AccessSection = AccessSection()
+    operators: OperatorsSection = OperatorsSection()
+    watch: WatchSection = WatchSection()
 
     @field_validator("source")
     @classmethod

@@ -51,6 +51,7 @@ KEYS: Final[Mapping[str, Said]] = {
     "identity": Said("identity", "身份"),
     "signer": Said("signer", "签名"),
     "token": Said("token", "令牌"),
+    "operators": Said("operators", "操作员"),
 }
 """What keys are called in errors, before the word "key"."""
 

@@ -13,6 +13,7 @@ MANIFESTS: Final = "manifests/"
 SIGNERS: Final = "signers/"
 COHORTS: Final = "cohorts/"
 RECONCILIATIONS: Final = "reconciliations/"
+ACCESS: Final = "access/"
 RETIREMENTS: Final = "retirements/"
 NUMBERED_PROOFS: Final = "proofs/0"
 """What lock proofs begin with below ten million: their canaries, many more, lie beside them."""
@@ -26,6 +27,7 @@ _DATA_KEY: Final = re.compile(
 )
 _MANIFEST_KEY: Final = re.compile(r"manifests/([0-9]{8})\.json")
 _RECONCILIATION_KEY: Final = re.compile(r"reconciliations/([0-9]{8})\.json")
+_ACCESS_KEY: Final = re.compile(r"access/([a-z0-9][a-z0-9_-]{0,63})/([0-9]{8})\.json")
 _RETIREMENT_KEY: Final = re.compile(r"retirements/([a-z0-9][a-z0-9_-]{0,63})\.json")
 _PROOF_KEY: Final = re.compile(r"proofs/([0-9]{8})\.json")
 
@@ -80,6 +82,22 @@ def reconciliation_number(key: str) -> int | None:
     """Return the number in a reconciliation's key, or None for any other key."""
     match = _RECONCILIATION_KEY.fullmatch(key)
     return int(match[1]) if match else None
+
+
+def access_folder(node: str) -> str:
+    """Return what the keys of a node's parts of the access log begin with."""
+    return f"{ACCESS}{node}/"
+
+
+def access_key(node: str, part: int) -> str:
+    """Return the key of a part of a node's access log, counted from 1."""
+    return f"{access_folder(node)}{part:08d}.json"
+
+
+def access_part(key: str) -> tuple[str, int] | None:
+    """Return node and number in the key of a part of the access log, None for any other."""
+    match = _ACCESS_KEY.fullmatch(key)
+    return (match[1], int(match[2])) if match else None
 
 
 def retirement_key(source: str) -> str:

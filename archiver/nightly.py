@@ -16,6 +16,8 @@ from typing import Final
 import numpy as np
 
 from archiver import spans
+from archiver.access_log import AccessLog
+from archiver.access_log.parts import seal_access_log
 from archiver.archive import Archive
 from archiver.capture import MappedSource, Span
 from archiver.catalog import Catalog
@@ -77,6 +79,8 @@ class Night:
     executor: Executor
     in_flight: int
     progress: Progress
+    access: AccessLog | None = None
+    """Of the state that this host uses; None where nobody has ever asked anything."""
     reservation: Reservation | None = None
     """The days of a backfill that is at work just now."""
     _sealer: Sealer = field(init=False)
@@ -128,10 +132,20 @@ class Night:
         for source in self.sources:
             if not report.take(source.source.name, self._seal_source(source, as_of or last)):
                 break
+        report.failures += self._seal_access()
         report.failures += self._alarms
         report.failures += self.archive.alarms
         log.info("night finished", extra={"exit": int(report.exit), "days": len(report.days)})
         return report
+
+    def _seal_access(self) -> Iterator[ArchiverError]:
+        """Seal what was asked since the last night; orders are sealed whatever becomes of it."""
+        try:
+            if self.access is not None:
+                seal_access_log(self.archive, self.access)
+        except ArchiverError as error:
+            log.error("access log failed", extra={"code": error.code})  # noqa: TRY400  as above
+            yield error
 
     # --- one source ----------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ from schemas import documents
 
 if TYPE_CHECKING:
     # What only some commands need is imported by them: `status` must not wait for pyarrow.
+    from archiver.access_log import AccessLog
     from archiver.capture import MappedSource
     from archiver.fencing import Fencing
     from archiver.known import KnownOrders
@@ -135,6 +136,16 @@ class Installation:
                 "reveal": roots.parse_root_spec(keys.reveal_root, self.folder),
             },
         )
+
+    @property
+    def anchored(self) -> documents.Archive:
+        """The archive's document as this host knows it; the store is not asked."""
+        return read_anchor(self._anchor())
+
+    @property
+    def operators_key(self) -> Path:
+        """Where the key of operators' factors is."""
+        return self._key_file("operators", self.configuration.keys.operators)
 
     @property
     def index_folder(self) -> Path:
@@ -408,6 +419,7 @@ class Installation:
             executor=executor,
             in_flight=SEALERS,
             progress=progress,
+            access=self.access_log(archive.id) if self._has_state() else None,
             reservation=standing_reservation(self.index_folder),
         )
 
@@ -416,6 +428,19 @@ class Installation:
         from archiver.known import KnownOrders
 
         return KnownOrders.open(archive, self.index_folder / "known")
+
+    def access_log(self, archive: str) -> "AccessLog":
+        """Return this host's chain of an archive's access log."""
+        from archiver.access_log import AccessLog
+
+        section = self.configuration.access
+        elsewhere = None if section.head_file is None else self.folder / section.head_file
+        return AccessLog(self.state, archive, section.node, self.clock, elsewhere)
+
+    def _has_state(self) -> bool:
+        """Tell whether the state was ever used: a night must not make a file for nothing."""
+        scheme, _, path = self.configuration.state.url.partition(":///")
+        return scheme != "sqlite" or (self.folder / path).exists()
 
     @contextmanager
     def turn(self, archive: Archive) -> Iterator[Fence | None]:

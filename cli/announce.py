@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ANNOUNCED: Final = ("nightly", "status", "prove-lock")
 """The commands that a timer runs."""
+PEOPLES: Final = ("watch", "blocked", "access-")
+"""How alarms begin of which somebody else than who has asked must hear, whatever the command."""
 UNSENT: Final = "unsent"
 KEPT: Final = 100
 """Unsent reports; of more, the oldest are dropped: a webhook that is down for months is known."""
@@ -30,9 +32,14 @@ KEPT: Final = 100
 def announced(report: Report, call: Call) -> Report:
     """Tell of a report what the configuration says, and return it with what went wrong there."""
     installation = call.installed
-    if installation is None or call.command not in ANNOUNCED:
+    if installation is None:
         return report
-    failures = [*_written(report, call, installation), *_sent(report, call, installation)]
+    if call.command in ANNOUNCED:
+        failures = [*_written(report, call, installation), *_sent(report, call, installation)]
+    elif any(alarm.code.startswith(PEOPLES) for alarm in report.alarms):
+        failures = list(_sent(report, call, installation))
+    else:
+        return report
     more = [alarm_of(failure, call.language, call.named_config) for failure in failures]
     return replace(report, alarms=[*report.alarms, *more]) if more else report
 

@@ -16,10 +16,14 @@ import click
 
 import archiver
 from archiver.errors import ArchiverError, Exit
+from cli.commands.access import access
+from cli.commands.approve import approvals, approve
 from cli.commands.backfill import backfill
 from cli.commands.demo import demo
 from cli.commands.init import init
+from cli.commands.login import login, logout
 from cli.commands.nightly import nightly
+from cli.commands.operator import operator
 from cli.commands.prove_lock import prove_lock
 from cli.commands.reconcile import reconcile
 from cli.commands.schedule import schedule
@@ -104,6 +108,8 @@ def program() -> None:
 
 
 for _command in (demo, init, source, prove_lock, nightly, backfill, reconcile, status, schedule):
+    program.add_command(_command)
+for _command in (operator, login, logout, approvals, approve, access):
     program.add_command(_command)
 
 

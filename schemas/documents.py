@@ -388,3 +388,28 @@ class Reconciliation(Document):
     totals: list[DifferenceTotal]
     differences: list[Difference]
     verdict: Literal["match", "pending", "differences"]
+
+
+class AccessPart(Document):
+    """`access/<node>/<%08d>.json`: what a node's access log gained since the part before."""
+
+    format: Literal[1] = 1
+    kind: Literal["access"] = "access"
+    archive: str
+    node: Name
+    part: int = Field(ge=1)
+    created_at: Instant
+    first: int = Field(ge=1)
+    """Number of the first entry in it."""
+    last: int = Field(ge=1)
+    before: Hex32 | None
+    """SHA-256 of the entry before the first; null for the log's first part."""
+    head: Hex32
+    """SHA-256 of the last entry."""
+    previous: Hex32 | None
+    """SHA-256 of the part before (the whole envelope)."""
+    cohort: str
+    key: Base64
+    """The KEK, sealed to the cohort's base key."""
+    sealed: Base64
+    """The entries, one a line, zlib, AES-256-GCM."""

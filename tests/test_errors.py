@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from archiver import errors
+from archiver import errors, refusals
 from archiver.errors import ArchiverError, Exit, Said
 
 
@@ -20,7 +20,8 @@ def subclasses(base: type[ArchiverError] = ArchiverError) -> Iterator[type[Archi
 
 
 ALL = sorted(
-    (one for one in subclasses() if one.__module__ == errors.__name__), key=lambda one: one.__name__
+    (one for one in subclasses() if one.__module__ in (errors.__name__, refusals.__name__)),
+    key=lambda one: one.__name__,
 )
 COMMANDS = {"archiver", "timedatectl"}
 NAMES = {one.__name__ for one in ALL}

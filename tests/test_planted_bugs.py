@@ -437,6 +437,27 @@ FAULTS = (
         "            if latest.content != content and not key.startswith('manifests/'):\n",
         f"{CRASHES}of_two_runs_at_once_one_seals_and_the_other_hears_of_it",
     ),
+    Fault(
+        "the last code's step is not kept",
+        "archiver/operators/logins.py",
+        ".values(totp_step=step)",
+        ".values(totp_step=0)",
+        "tests/operators/test_logins.py::test_a_code_works_once_for_one_step_to_either_side",
+    ),
+    Fault(
+        "one's own request can be granted",
+        "archiver/policy.py",
+        "return not own and kind in APPROVALS",
+        "return kind in APPROVALS",
+        "tests/operators/test_approvals.py::test_nobody_grants_his_own_request",
+    ),
+    Fault(
+        "entries that name another one before are taken for whole",
+        "archiver/access_log/verify.py",
+        "and chained.previous != previous:",
+        "and False:",
+        "tests/access_log/test_parts.py::test_an_entry_left_out_with_all_behind_it_renumbered_is_told",
+    ),
 )
 CHOSEN = [
     fault

@@ -1,7 +1,7 @@
 """Key files: small JSON files with one secret, for their owner's eyes only.
 
-Responsible for the root, identity, signer and token key files (FORMAT.md 4): written once,
-durably, never replaced; read only if they are of the wanted kind and archive.
+Responsible for the root, identity, signer, token and operators key files (FORMAT.md 4): written
+once, durably, never replaced; read only if they are of the wanted kind and archive.
 
 A file that others can read is refused, not warned about: a warning of a nightly job is read
 by nobody, and the remedy is one command. The rule is PostgreSQL's for its TLS keys: no right
@@ -28,12 +28,18 @@ from archiver.keyring import KEYS, SEED_SIZE
 from archiver.local_files import sync_folder
 from archiver.roots.specs import ROOT_KEYS, RootName
 
-SecretKind = Literal["root", "identity", "signer", "token"]
+SecretKind = Literal["root", "identity", "signer", "token", "operators"]
 
-SECRET_SIZES: Final = {"root": SEED_SIZE, "identity": 32, "signer": 32, "token": 32}
-"""Bytes: an HPKE seed, two Ed25519 seeds (RFC 8032), the secret of HKDF."""
+SECRET_SIZES: Final = {
+    "root": SEED_SIZE,
+    "identity": 32,
+    "signer": 32,
+    "token": 32,
+    "operators": 32,
+}
+"""Bytes: an HPKE seed, two Ed25519 seeds (RFC 8032), the secret of HKDF, the key of HMAC."""
 
-_FIELD: Final = {"root": "seed", "identity": "secret", "signer": "secret", "token": "secret"}
+_FIELD: Final = {kind: "seed" if kind == "root" else "secret" for kind in SECRET_SIZES}
 _ARCHIVE_ID: Final = re.compile("[0-9a-f]{32}")
 _FOR_OWNER: Final = 0o600
 _MAX_BYTES: Final = 4096

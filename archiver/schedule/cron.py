@@ -36,6 +36,8 @@ def crontab(plan: Plan, language: str) -> str:
     ]
     if plan.proves_lock:
         lines.append(_line(plan, check_minute, f"%u%H = 1{check_hour:02}", "prove-lock"))
+    if plan.tells_head:
+        lines.append(f"*/10 * * * * {_run(plan, 'access', 'head')}".replace("%", r"\%"))
     return "\n".join(lines) + "\n"
 
 
@@ -47,7 +49,13 @@ def _from(hour: int, minute: int) -> str:
 
 def _line(plan: Plan, minute: int, when: str, command: str) -> str:
     form, _, expected = when.partition(" = ")
-    words = [*plan.places.program, command, "--config", plan.places.config]
+    test = f'[ "$(TZ={_q(plan.zone.key)} date +{form})" = {expected} ]'
+    # In a crontab an unescaped % ends the command (crontab(5)).
+    return f"{minute} * * * * {test} && {_run(plan, command)}".replace("%", r"\%")
+
+
+def _run(plan: Plan, command: str, *more: str) -> str:
+    words = [*plan.places.program, command, *more, "--config", plan.places.config]
     night = command == "nightly"
     secrets = [plan.environment]
     if command == "prove-lock" and plan.prover_secrets:
@@ -58,9 +66,7 @@ def _line(plan: Plan, minute: int, when: str, command: str) -> str:
     run = ["sh", "-c", script, "archiver", *words]
     if night:
         run = ["flock", "-n", plan.lock, *run]
-    test = f'[ "$(TZ={_q(plan.zone.key)} date +{form})" = {expected} ]'
-    # In a crontab an unescaped % ends the command (crontab(5)).
-    return f"{minute} * * * * {test} && {_words(run)}".replace("%", r"\%")
+    return _words(run)
 
 
 def _words(words: Sequence[Path | str]) -> str:

@@ -52,6 +52,8 @@ class Plan:
     check_at: time
     proves_lock: bool
     """A folder has no lock to prove."""
+    tells_head: bool
+    """There is a file elsewhere that the access log's head goes to."""
     writable: Sequence[Path]
     """Folders."""
     protected: Sequence[Path]
@@ -100,6 +102,7 @@ def plan_schedule(configuration: Configuration, places: Places, today: date) -> 
         night_at=night_at,
         check_at=check_at,
         proves_lock=not configuration.store.url.startswith("dir:"),
+        tells_head=configuration.access.head_file is not None,
         writable=writable,
         protected=protected,
         used=used,
@@ -163,6 +166,8 @@ def _writable(configuration: Configuration, folder: Path) -> Iterator[Path]:
     if state.startswith("sqlite:///"):
         # SQLite writes its journal beside the file.
         yield (folder / state.removeprefix("sqlite:///")).parent
+    if configuration.access.head_file is not None:
+        yield (folder / configuration.access.head_file).parent
     if configuration.alarms.prometheus_textfile is not None:
         yield (folder / configuration.alarms.prometheus_textfile).parent
 

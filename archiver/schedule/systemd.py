@@ -71,6 +71,12 @@ def systemd_units(plan: Plan, language: str) -> Mapping[str, str]:
         units[f"{proof}.timer"] = _timer(
             plan, "prove the lock every week", f"{_WEEKLY} *-*-* {plan.check_at:%H:%M}:00"
         )
+    if plan.tells_head:
+        head = f"{plan.unit}-access-head"
+        units[f"{head}.service"] = _service(
+            plan, ["access", "head"], "tell the access log's head elsewhere", language
+        )
+        units[f"{head}.timer"] = _timer(plan, "the access log's head", "*-*-* *:00/10:00")
     return units
 
 

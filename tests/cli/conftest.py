@@ -70,19 +70,19 @@ class Terminal:
             text = text.replace(old, new)
         self.config.write_text(text, "utf-8")
 
-    def run(self, *arguments: str, lang: str = "en_US.UTF-8") -> Ran:
+    def run(self, *arguments: str, lang: str = "en_US.UTF-8", stdin: str = "") -> Ran:
         """Run a command that takes no configuration."""
         environment = {**self.environment, "LANG": lang}
-        result = CliRunner().invoke(program, list(arguments), env=environment)
+        result = CliRunner().invoke(program, list(arguments), stdin, environment)
         return Ran(exit=result.exit_code, out=result.stdout, err=result.stderr)
 
-    def archiver(self, *arguments: str, lang: str = "en_US.UTF-8") -> Ran:
+    def archiver(self, *arguments: str, lang: str = "en_US.UTF-8", stdin: str = "") -> Ran:
         """Run a command on the folder's archive."""
-        return self.run(*arguments, "--config", str(self.config), lang=lang)
+        return self.run(*arguments, "--config", str(self.config), lang=lang, stdin=stdin)
 
-    def json(self, *arguments: str, lang: str = "en_US.UTF-8") -> Ran:
+    def json(self, *arguments: str, lang: str = "en_US.UTF-8", stdin: str = "") -> Ran:
         """Run a command with `--json`; nothing may stand on stderr."""
-        ran = self.archiver(*arguments, "--json", lang=lang)
+        ran = self.archiver(*arguments, "--json", lang=lang, stdin=stdin)
         assert ran.err == ""
         return ran
 
@@ -104,10 +104,12 @@ def last_closed_day() -> date:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Terminal:
+def terminal(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
     """A terminal in a fresh folder with a configuration, and no archive yet."""
     unset = ("LC_ALL", "LC_MESSAGES", "ARCHIVER_LANG", "ARCHIVER_CONFIG", "COLUMNS", "NO_COLOR")
-    made = Terminal(folder=tmp_path, environment=dict.fromkeys(unset))
+    environment: dict[str, str | None] = dict.fromkeys(unset)
+    environment["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("home"))
+    made = Terminal(folder=tmp_path, environment=environment)
     made.configure()
     return made
 

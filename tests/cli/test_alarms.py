@@ -74,6 +74,23 @@ def test_a_nights_alarms_are_sent_signed_and_without_contents(
     assert not [one for one in canaries(shop.path) if one in text]
 
 
+def test_who_watches_hears_of_an_access_log_that_was_altered(
+    terminal: Terminal, receiver: Receiver
+) -> None:
+    listened(terminal, receiver)
+    terminal.json("login", "root", stdin="x\nx\n")
+    assert told(receiver) == []
+    add = ("operator", "add", "root", "--role", "administrator")
+    assert terminal.json(*add, stdin="correct horse battery staple\n").exit == 0
+    with sqlite3.connect(terminal.folder / "state.db") as connection:
+        connection.execute("UPDATE access_entries SET operator = 'eve'")
+    connection.close()
+    assert terminal.json("access", "verify").exit == 20
+    [body] = told(receiver)
+    assert (body["command"], body["exit"]) == ("access verify", 20)
+    assert [alarm["code"] for alarm in body["alarms"]] == ["access-edited"]
+
+
 def test_a_night_without_alarms_sends_nothing(terminal: Terminal, receiver: Receiver) -> None:
     listened(terminal, receiver).shop()
     terminal.archiver("nightly")

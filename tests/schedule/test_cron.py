@@ -68,6 +68,19 @@ def test_only_exit_10_is_tried_again(host: Path, exit_code: int, runs: int) -> N
     assert ended == (0 if exit_code == 10 else exit_code)
 
 
+def test_the_access_logs_head_is_told_every_ten_minutes(host: Path) -> None:
+    made = plan(
+        config=host / "archiver.toml",
+        program=(host / "archiver",),
+        access={"head_file": "/mnt/elsewhere/heads.jsonl"},
+    )
+    text = crontab(made, "en")
+    [line] = [line for line in text.splitlines() if line.startswith("*/10 * * * * ")]
+    config = f"--config {host / 'archiver.toml'} secret="
+    assert run(host, line, "02") == (0, [f"access head {config}"])
+    assert "access" not in crontab(plan(), "en")
+
+
 def test_a_folder_needs_no_proof() -> None:
     assert len(lines(crontab(plan(store="dir:vault"), "zh"))) == 2
 

@@ -90,6 +90,15 @@ def test_a_folder_has_no_lock_to_prove_and_a_bucket_is_proven_every_week() -> No
     assert values(units["archiver-shop-1-prove-lock.timer"], "OnCalendar")[0].startswith("Mon ")
 
 
+def test_the_access_logs_head_is_told_every_ten_minutes_to_a_folder_that_can_be_written() -> None:
+    made = systemd_units(plan(access={"head_file": "/mnt/elsewhere/heads.jsonl"}), "en")
+    service = made["archiver-shop-1-access-head.service"]
+    assert " access head --config " in service
+    assert 'ReadWritePaths="/mnt/elsewhere"' in service
+    assert "OnCalendar=*-*-* *:00/10:00 Asia/Shanghai" in made["archiver-shop-1-access-head.timer"]
+    assert not any("access-head" in name for name in systemd_units(plan(), "en"))
+
+
 def test_the_night_never_gets_the_provers_credentials() -> None:
     made = plan(prover={"access_key_env": "PROVER_ACCESS", "secret_key_env": "PROVER_SECRET"})
     units = systemd_units(made, "en")

@@ -1,0 +1,340 @@
+"""Recording: the next entry of a node's chain, durable when the call returns.
+
+Writers of the state take turns, and a commit is on the disk before it returns
+(`archiver.state`). What the database refuses ends the command before anything was shown.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, insert, select, update
+
+from archiver.access_log import heads as head_files
+from archiver.access_log.entry import Chained, Entry, Outcome, decode, digest, encode, place_of
+from archiver.access_log.heads import Head
+from archiver.access_log.tables import PART, entries, heads
+from archiver.errors import ArchiverError, LocalDiskError, Said, StateUnavailableError
+from archiver.ports import Clock
+from archiver.refusals import AccessLogBrokenError, AccessLogUnwritableError
+from archiver.state import State
+
+HEAD_EVERY: Final = timedelta(minutes=10)
+"""DESIGN 3.12: how far the head file may lag behind."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRecord:
+    """An entry that is on the disk: an answer may go out and names it."""
+
+    node: str
+    number: int
+    at: datetime
+    digest: str
+
+    def __str__(self) -> str:
+        """Return the name under which people find it again."""
+        return f"{self.node}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What the watch asks the log, in one query."""
+
+    shown_hour: int
+    """Orders that were shown, the same one as often as it was."""
+    shown_day: int
+    missed_hour: int
+    missed_week: int
+    stepped_hour: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """The chain of one node, in the state database.
+
+    `record(entry)` before each answer, `publish_head()` before each reveal. What went wrong
+    without keeping the answer back is in `alarms`: add it to the report.
+    """
+
+    state: State
+    archive: str
+    node: str
+    clock: Clock
+    head_file: Path | None = None
+    alarms: list[ArchiverError] = field(default_factory=list)
+
+    def record(self, entry: Entry) -> AccessRecord:
+        """Append an entry; it is durable when this returns.
+
+        Raises:
+            AccessLogUnwritableError: The database did not take it: show nothing.
+            AccessLogBrokenError: The chain's end is missing: show nothing.
+        """
+        now = self.clock.now()
+        with self._writing() as connection:
+            number, previous = self._next(connection)
+            body = encode(
+                Chained(
+                    archive=self.archive,
+                    node=self.node,
+                    number=number,
+                    at=now,
+                    previous=previous,
+                    entry=entry,
+                )
+            )
+            record = AccessRecord(node=self.node, number=number, at=now, digest=digest(body))
+            connection.execute(
+                insert(entries).values(
+                    node=self.node,
+                    number=number,
+                    body=body,
+                    digest=record.digest,
+                    **columns_of(now, entry),
+                )
+            )
+            connection.execute(
+                update(heads).where(heads.c.node == self.node).values(digest=record.digest)
+            )
+        try:
+            self.publish_head(every=HEAD_EVERY)
+        except ArchiverError as error:
+            self.alarms.append(error)  # the entry is recorded; only a reveal must not go on
+        return record
+
+    def publish_head(self, *, every: timedelta | None = None) -> Head | None:
+        """Tell the chain's head to the head file, after comparing what the file knows with it.
+
+        Args:
+            every: Only if the file's last head is as old as this; always if not given.
+
+        Returns:
+            The head that the file knows now; None where no head file is configured or the
+            chain is empty.
+
+        Raises:
+            HeadFileError: The file cannot be read or written.
+            AccessLogBrokenError: The file knows entries that are not in this state.
+        """
+        if self.head_file is None:
+            return None
+        told = head_files.last_head(self.head_file, self.archive, self.node)
+        head = self.head()
+        if told is not None:
+            self._require_known(told)
+        now = self.clock.now()
+        if head is None or told == head:
+            return head
+        if every is not None and told is not None and timedelta() <= now - told.at < every:
+            return told
+        head_files.append_head(self.head_file, head)
+        return head
+
+    def head(self) -> Head | None:
+        """Return the chain's last entry; None while there is none."""
+        with self._reading() as connection:
+            row = connection.execute(
+                select(entries.c.number, entries.c.digest, entries.c.at)
+                .where(entries.c.node == self.node)
+                .order_by(entries.c.number.desc())
+                .limit(1)
+            ).one_or_none()
+        if row is None:
+            return None
+        at = _EPOCH + timedelta(microseconds=row.at)
+        return Head(
+            archive=self.archive, node=self.node, number=row.number, digest=row.digest, at=at
+        )
+
+    def digest_of(self, number: int, node: str | None = None) -> str | None:
+        """Return the digest of an entry as its column says; None where it is missing."""
+        with self._reading() as connection:
+            found: str | None = connection.scalar(
+                select(entries.c.digest).where(
+                    entries.c.node == (node or self.node), entries.c.number == number
+                )
+            )
+        return found
+
+    def nodes(self) -> dict[str, tuple[int, str | None]]:
+        """Return the nodes whose chains are in this state, with the heads it claims for them."""
+        with self._reading() as connection:
+            named = set(connection.scalars(select(entries.c.node).distinct()))
+            claimed = {
+                row.node: (row.number, row.digest) for row in connection.execute(select(heads))
+            }
+        return {node: claimed.get(node, (0, None)) for node in sorted(named | set(claimed))}
+
+    def stored(self, node: str, first: int = 1) -> "Iterator[RowMapping]":
+        """Yield a node's rows as they are, by number, from `first` on; nothing is checked."""
+        with self._reading() as connection:
+            query = (
+                select(entries)
+                .where(entries.c.node == node, entries.c.number >= first)
+                .order_by(entries.c.number)
+            )
+            for row in connection.execution_options(yield_per=1_000).execute(query):
+                yield row._mapping  # noqa: SLF001  SQLAlchemy's public name for it
+
+    def entries(
+        self,
+        *,
+        since: datetime | None = None,
+        operator: str | None = None,
+        place: str | None = None,
+        limit: int | None = None,
+    ) -> list[Chained]:
+        """Return the newest entries of all nodes, oldest first.
+
+        Args:
+            since: Not older ones.
+            operator: Of this one only.
+            place: From there only (`archiver.access_log.entry.place_of`).
+            limit: At most so many, the newest.
+
+        Raises:
+            TamperedError: One is no entry; `access verify` names it.
+        """
+        query = (
+            select(entries.c.body)
+            .where(*_conditions(since, operator, place))
+            .order_by(entries.c.at.desc(), entries.c.node, entries.c.number.desc())
+        )
+        with self._reading() as connection:
+            found = connection.scalars(query.limit(limit)).all()
+        return [decode(body) for body in reversed(found)]
+
+    def tally(
+        self,
+        *,
+        hour: datetime,
+        day: datetime,
+        week: datetime,
+        operator: str | None = None,
+        place: str | None = None,
+    ) -> Tally:
+        """Return what one operator or place was shown and missed, over all nodes.
+
+        Args:
+            hour: From when on the last hour counts; a release may shorten it.
+            day: The same for the last day.
+            week: The same for the last week, the longest.
+            operator: Whose; or
+            place: From where.
+        """
+        missed = entries.c.outcome == Outcome.MISSED.value
+
+        def counted(what: ColumnElement[int], since: datetime) -> ColumnElement[int]:
+            inside = entries.c.at >= microseconds(since)
+            return func.coalesce(func.sum(case((inside, what), else_=0)), 0)
+
+        one = case((missed, 1), else_=0)
+        query = select(
+            counted(entries.c.shown, hour).label("shown_hour"),
+            counted(entries.c.shown, day).label("shown_day"),
+            counted(one, hour).label("missed_hour"),
+            counted(one, week).label("missed_week"),
+            counted(entries.c.stepped, hour).label("stepped_hour"),
+        ).where(*_conditions(week, operator, place))
+        with self._reading() as connection:
+            row = connection.execute(query).one()
+        return Tally(**{name: int(value) for name, value in row._mapping.items()})  # noqa: SLF001
+
+    def _next(self, connection: Connection) -> tuple[int, str | None]:
+        """Take the next number; the head's row stays locked until the transaction ends."""
+        taking = (
+            update(heads)
+            .where(heads.c.node == self.node)
+            .values(number=heads.c.number + 1)
+            .returning(heads.c.number, heads.c.digest)
+        )
+        row = connection.execute(taking).one_or_none()
+        if row is None:
+            connection.execute(insert(heads).values(node=self.node, number=0, digest=None))
+            row = connection.execute(taking).one()
+        last = connection.scalar(
+            select(entries.c.digest).where(
+                entries.c.node == self.node, entries.c.number == row.number - 1
+            )
+        )
+        if last != row.digest:
+            raise AccessLogBrokenError(
+                node=self.node,
+                detail=Said(
+                    f"entry {row.number - 1} is missing or altered",
+                    f"第 {row.number - 1} 条记录缺失或被改动",
+                ),
+            )
+        return row.number, row.digest
+
+    def _require_known(self, told: Head) -> None:
+        if self.digest_of(told.number) != told.digest:
+            raise AccessLogBrokenError(
+                node=self.node,
+                detail=Said(
+                    f"{self.head_file} knows entry {told.number}, and this state does not: it was "
+                    "restored from an old copy, cut or altered",
+                    f"{self.head_file} 中有第 {told.number} 条记录，而当前状态库中没有："
+                    "状态库被旧副本覆盖、截断或改动",
+                ),
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with _fail_closed(), self.state.writing(PART) as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with _fail_closed(), self.state.reading(PART) as connection:
+            yield connection
+
+
+@contextmanager
+def _fail_closed() -> Iterator[None]:
+    """Say what a full disk or a busy database means here: nothing is shown."""
+    try:
+        yield
+    except (LocalDiskError, StateUnavailableError) as error:
+        detail = Said(error.text("en"), error.text("zh"))
+        raise AccessLogUnwritableError(detail=detail) from None
+
+
+def _conditions(
+    since: datetime | None, operator: str | None, place: str | None
+) -> Iterator[ColumnElement[bool]]:
+    if since is not None:
+        yield entries.c.at >= microseconds(since)
+    if operator is not None:
+        yield entries.c.operator == operator
+    if place is not None:
+        yield entries.c.place == place
+
+
+def body_of(row: RowMapping) -> bytes:
+    """Return an entry's bytes as they lie in the state, also where somebody made text of them."""
+    body: bytes | str = row["body"]
+    return body.encode() if isinstance(body, str) else bytes(body)
+
+
+def columns_of(at: datetime, entry: Entry) -> dict[str, object]:
+    """Return what stands in columns beside an entry's bytes."""
+    return {
+        "at": microseconds(at),
+        "operator": entry.operator,
+        "place": place_of(entry.origin),
+        "command": entry.command,
+        "outcome": entry.outcome.value,
+        "shown": entry.shown,
+        "stepped": int(entry.stepped),
+    }
+
+
+def microseconds(at: datetime) -> int:
+    """Return an instant as the tables hold it."""
+    return (at - _EPOCH) // timedelta(microseconds=1)

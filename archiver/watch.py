@@ -1,0 +1,359 @@
+"""The watch: does somebody look orders up, or does he harvest them?
+
+Responsible for limits over sliding windows, for operators and for places: different orders that
+were shown, questions that found nothing, order numbers asked one after another. Once over a
+limit is an alarm, twice demands a fresh code, three times is a block that only compliance lifts.
+All of it is computed from the access log, which nobody passes by; of its own the watch keeps
+only blocks and releases.
+
+Orders shown within a case do not count: an authority may ask for thousands, and each case is
+looked at. What is forbidden anyway tells nobody anything and does not count either.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import Final, Protocol
+
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, insert, select, update
+
+from archiver.access_log import AccessLog, Entry, Outcome
+from archiver.access_log.entry import place_of
+from archiver.errors import RequestError, Said
+from archiver.policy import Role
+from archiver.ports import Clock
+from archiver.refusals import BlockedError, NotAllowedError, SecondFactorNeededError
+from archiver.state import Part, State
+
+CONFIRMED_FOR: Final = timedelta(minutes=10)
+"""How long a fresh code lets an operator go on who is twice over a limit."""
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+WEEK: Final = timedelta(days=7)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Level(IntEnum):
+    """What follows: so many times over a limit."""
+
+    CALM = 0
+    ALARM = 1
+    CODE = 2
+    BLOCK = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """From where on it is too much, for one operator."""
+
+    orders_per_hour: int = 60
+    orders_per_day: int = 200
+    misses_per_hour: int = 20
+    misses_per_week: int = 100
+    steps_per_hour: int = 5
+    place_factor: int = 4
+
+    def of_a_place(self) -> "Limits":
+        """Return the limits of a place, which several people share."""
+        factor = self.place_factor
+        return Limits(
+            orders_per_hour=self.orders_per_hour * factor,
+            orders_per_day=self.orders_per_day * factor,
+            misses_per_hour=self.misses_per_hour * factor,
+            misses_per_week=self.misses_per_week * factor,
+            steps_per_hour=self.steps_per_hour * factor,
+            place_factor=1,
+        )
+
+
+STANDARD: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What is compared with the limits, measure by measure."""
+
+    orders_per_hour: int = 0
+    orders_per_day: int = 0
+    misses_per_hour: int = 0
+    misses_per_week: int = 0
+    steps_per_hour: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The gravest that was found."""
+
+    level: Level
+    measure: str = ""
+    """The limit's name in `[watch]`."""
+    count: int = 0
+    limit: int = 0
+
+    @property
+    def said(self) -> Said:
+        """The same for people."""
+        en, zh = _MEASURES.get(self.measure, ("", ""))
+        return Said(
+            f"{self.count} {en}, the limit is {self.limit}",
+            f"{zh} {self.count}，限额 {self.limit}",
+        )
+
+
+_MEASURES: Final = {
+    "orders_per_hour": ("different orders in an hour", "一小时内查看的不同订单"),
+    "orders_per_day": ("different orders in a day", "一天内查看的不同订单"),
+    "misses_per_hour": ("questions without an answer in an hour", "一小时内无结果的查询"),
+    "misses_per_week": ("questions without an answer in a week", "一周内无结果的查询"),
+    "steps_per_hour": ("numbers in sequence in an hour", "一小时内连号的查询"),
+}
+
+
+def judge(counts: Counts, limits: Limits) -> Judgement:
+    """Decide about one operator or place: the measure that is over its limit most often."""
+    worst = Judgement(level=Level.CALM)
+    for measure in _MEASURES:
+        count: int = getattr(counts, measure)
+        limit: int = getattr(limits, measure)
+        level = Level(min(count // limit, Level.BLOCK))
+        if level > worst.level:
+            worst = Judgement(level=level, measure=measure, count=count, limit=limit)
+    return worst
+
+
+def different_orders(entries: Sequence[Entry]) -> int:
+    """Return how many different orders entries have shown; those they do not list all differ."""
+    shown = [one for one in entries if one.shown]
+    listed = frozenset[str]().union(*(one.orders for one in shown))
+    return len(listed) + sum(max(one.shown - len(one.orders), 0) for one in shown)
+
+
+# --- blocks ---------------------------------------------------------------------------------------
+
+_metadata: Final = MetaData()
+_blocks: Final = Table(
+    "watch_blocks",
+    _metadata,
+    Column("subject", String(200), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("said_en", Text, nullable=False),
+    Column("said_zh", Text, nullable=False),
+    Column("released_at", BigInteger),
+    Column("released_by", String(64)),
+)
+PART: Final = Part(name="watch", version=1, metadata=_metadata)
+
+
+class Watched(Protocol):
+    """Who is watched: a session is one."""
+
+    @property
+    def name(self) -> str:
+        """The operator's name."""
+
+    @property
+    def role(self) -> Role:
+        """The operator's role."""
+
+    @property
+    def origin(self) -> str:
+        """From where."""
+
+    @property
+    def confirmed_at(self) -> datetime:
+        """When he last gave a code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A block as it stands."""
+
+    subject: str
+    """`operator:NAME` or `place:PLACE`."""
+    since: datetime
+    said: Said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """The watch over one state's operators and places.
+
+    `require_clear` before each question about orders; add the judgements that it returns to the
+    report as alarms.
+    """
+
+    state: State
+    log: AccessLog
+    clock: Clock
+    limits: Limits = STANDARD
+
+    def require_clear(self, asker: Watched, command: str) -> list[Judgement]:
+        """Let an operator ask, unless he or his place asked too much; a refusal is recorded.
+
+        Args:
+            asker: Whose question it is.
+            command: As it will be recorded.
+
+        Returns:
+            What is over a limit once and may go on.
+
+        Raises:
+            BlockedError: Blocked, now or before, until compliance releases it.
+            SecondFactorNeededError: He must log in again with a fresh code first.
+            AccessLogUnwritableError: The refusal cannot be recorded.
+        """
+        now = self.clock.now()
+        place = place_of(asker.origin)
+        alarms = []
+        for subject, limits in (
+            (f"operator:{asker.name}", self.limits),
+            (f"place:{place}", self.limits.of_a_place()),
+        ):
+            found, released_at = self._standing(subject)
+            if found is None:
+                judged = self._judged(subject, limits, now, released_at)
+                if judged.level is Level.BLOCK:
+                    found = self._block(subject, judged.said, now)
+                elif judged.level is Level.CODE and not (
+                    timedelta() <= now - asker.confirmed_at < CONFIRMED_FOR
+                ):
+                    self._deny(asker, command, f"second-factor {judged.measure}")
+                    raise SecondFactorNeededError(detail=judged.said)
+                elif judged.level is not Level.CALM:
+                    alarms.append(judged)
+            if found is not None:
+                self._deny(asker, command, f"blocked {subject}")
+                raise BlockedError(release=release_words(subject), detail=found.said)
+        return alarms
+
+    def stepped(self, asker: Watched, neighbours: Sequence[str]) -> bool:
+        """Tell whether one of these tokens was asked lately by the same operator or place.
+
+        Args:
+            asker: Whose question it is.
+            neighbours: Tokens of `archiver.access_log.question.neighbours` of what he asks.
+        """
+        since = self.clock.now() - HOUR
+        wanted = set(neighbours)
+        found = self.log.entries(since=since, operator=asker.name)
+        found += self.log.entries(since=since, place=place_of(asker.origin))
+        return any(one.token in wanted for each in found for one in each.entry.question)
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Return what is blocked now."""
+        query = select(_blocks).where(_blocks.c.released_at.is_(None)).order_by(_blocks.c.since)
+        with self.state.reading(PART) as connection:
+            rows = connection.execute(query).all()
+        return tuple(
+            Block(
+                subject=row.subject,
+                since=_EPOCH + timedelta(microseconds=row.since),
+                said=Said(row.said_en, row.said_zh),
+            )
+            for row in rows
+        )
+
+    def release(self, subject: str, by: Watched) -> None:
+        """Lift a block; what was counted before counts no more.
+
+        Args:
+            subject: `operator:NAME` or `place:PLACE`.
+            by: Of a role that may; recording it is the caller's.
+
+        Raises:
+            RequestError: It is not blocked.
+            NotAllowedError: It is one's own.
+        """
+        if subject == f"operator:{by.name}":
+            detail = Said("nobody releases himself", "任何人都不得解除对自己的阻止")
+            raise NotAllowedError(detail=detail)
+        with self.state.writing(PART) as connection:
+            lifted = connection.execute(
+                update(_blocks)
+                .where(_blocks.c.subject == subject, _blocks.c.released_at.is_(None))
+                .values(released_at=_stamp(self.clock.now()), released_by=by.name)
+            )
+            if not lifted.rowcount:
+                detail = Said(f"{subject} is not blocked", f"{subject} 未被阻止")
+                raise RequestError(detail=detail)
+
+    def _standing(self, subject: str) -> tuple[Block | None, datetime | None]:
+        """Return a subject's block, or when it was last released."""
+        with self.state.reading(PART) as connection:
+            query = select(_blocks).where(_blocks.c.subject == subject)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None, None
+        if row.released_at is not None:
+            return None, _EPOCH + timedelta(microseconds=row.released_at)
+        since = _EPOCH + timedelta(microseconds=row.since)
+        return Block(subject=subject, since=since, said=Said(row.said_en, row.said_zh)), None
+
+    def _judged(
+        self, subject: str, limits: Limits, now: datetime, released_at: datetime | None
+    ) -> Judgement:
+        kind, _, name = subject.partition(":")
+
+        def since(window: timedelta) -> datetime:
+            # Windows are open at their start: what was recorded in a release's instant is before.
+            return max(now - window, released_at or _EPOCH) + timedelta(microseconds=1)
+
+        operator, place = (name, None) if kind == "operator" else (None, name)
+        hour, day = since(HOUR), since(DAY)
+        tally = self.log.tally(hour=hour, day=day, week=since(WEEK), operator=operator, place=place)
+        counts = Counts(
+            orders_per_hour=tally.shown_hour,
+            orders_per_day=tally.shown_day,
+            misses_per_hour=tally.missed_hour,
+            misses_per_week=tally.missed_week,
+            steps_per_hour=tally.stepped_hour,
+        )
+        if judge(counts, limits).level is Level.CALM:
+            return judge(counts, limits)
+        # The same order may have been shown often: entries are read only where that matters.
+        read = self.log.entries(since=day, operator=operator, place=place)
+        exact = replace(
+            counts,
+            orders_per_hour=different_orders([one.entry for one in read if one.at >= hour]),
+            orders_per_day=different_orders([one.entry for one in read]),
+        )
+        return judge(exact, limits)
+
+    def _block(self, subject: str, said: Said, now: datetime) -> Block:
+        values = {
+            "since": _stamp(now),
+            "said_en": said.en,
+            "said_zh": said.zh,
+            "released_at": None,
+            "released_by": None,
+        }
+        with self.state.writing(PART) as connection:
+            known = connection.execute(
+                update(_blocks).where(_blocks.c.subject == subject).values(**values)
+            )
+            if not known.rowcount:
+                connection.execute(insert(_blocks).values(subject=subject, **values))
+        return Block(subject=subject, since=now, said=said)
+
+    def _deny(self, asker: Watched, command: str, detail: str) -> None:
+        self.log.record(
+            Entry(
+                command=command,
+                outcome=Outcome.DENIED,
+                operator=asker.name,
+                role=asker.role.value,
+                origin=asker.origin,
+                detail=detail,
+            )
+        )
+
+
+def release_words(subject: str) -> str:
+    """Return what `archiver operator release` takes for a subject."""
+    kind, _, name = subject.partition(":")
+    return name if kind == "operator" else f"--place {name}"
+
+
+def _stamp(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,305 @@
+"""`archiver operator`: who may use the archive, and in which role."""
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archiver.errors import RequestError, Said
+from cli.commands.nightly import instant
+from cli.options import Call, command
+from cli.people import (
+    code_of,
+    desk_of,
+    interactive,
+    log_alarms,
+    log_exit,
+    new_password_of,
+    session_for,
+)
+from cli.report import Alarm, Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from archiver.desk import Desk
+    from archiver.operators import Enrolment, Operator
+
+ROLES = ("support", "compliance", "auditor", "custodian", "administrator")
+TRIES = 3
+
+
+@click.group("operator", short_help="Who may use the archive 操作员管理")
+def operator() -> None:
+    """Who may use the archive, and in which role. 操作员及其角色。"""  # noqa: D415  it has its 。
+
+
+@command(
+    "add",
+    short="Add an operator 添加操作员",
+    text=(
+        "Add an operator: password, code of a phone (a QR code to scan), recovery codes on paper. "
+        "The new operator types the password himself; on a pipe it is the first line of standard "
+        "input. The first operator is an administrator and is made on the host by whoever owns the "
+        "configuration; after that it takes an administrator's session.\n\n"
+        "添加操作员：密码、手机动态码（扫描二维码）、纸质恢复码。密码由新操作员本人输入；经管道使用时为标准"
+        "输入第一行。首位操作员必须是管理员，由配置文件的所有者在本机创建；此后须由管理员登录后添加。"
+    ),
+    examples=(
+        "archiver operator add root --role administrator",
+        "archiver operator add alice --role support",
+        "archiver operator add carol --role compliance --json   # password on stdin 标准输入：密码",
+    ),
+)
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    required=True,
+    help="What he is here for. 角色：客服、合规、审计、保管、管理员。",
+)
+def add(call: Call, *, name: str, role: str) -> Report:
+    """Add an operator and show once what nobody can read again."""
+    from archiver.policy import Role
+
+    desk = desk_of(call)
+    if desk.has_operators():
+        session = desk.require("operator add")
+        register, by = desk.register, session.name
+    else:
+        session, by = None, None
+        register = desk.owners_register()
+    password = new_password_of(call, name)
+    wanted = Role(role)
+    register.require_addable(name, wanted, password, by)
+    made = desk.acting(
+        "operator add",
+        session,
+        lambda: register.add(name, wanted, password, by=by),
+        about=f"{name} ({role})",
+    )
+    return _enrolled(call, desk, made)
+
+
+@command(
+    "reset",
+    short="Give new factors 重置密码与动态码",
+    text=(
+        "Give an operator a new password, a new secret for his phone and new recovery codes; the "
+        "old ones and his sessions end at once. For a lost phone. Where no administrator can "
+        "log in any more, the owner of the configuration may reset one (--by-owner): that is "
+        "recorded and an alarm.\n\n"
+        "为操作员重新设置密码、手机密钥与恢复码；旧的凭据和会话立即失效。用于手机丢失等情形。"
+        "若已没有管理员能够登录，配置文件的所有者可用 --by-owner 重置一位管理员，"
+        "该操作会被记录并告警。"
+    ),
+    examples=(
+        "archiver operator reset alice",
+        "archiver operator reset root --by-owner",
+        "archiver operator reset alice --json   # password on stdin 标准输入：密码",
+    ),
+)
+@click.argument("name")
+@click.option(
+    "--by-owner",
+    is_flag=True,
+    help="Without a login, by the owner of the configuration; administrators only. "
+    "无需登录，由配置文件的所有者执行；仅限管理员。",
+)
+def reset(call: Call, *, name: str, by_owner: bool) -> Report:
+    """Replace an operator's factors."""
+    from archiver.policy import Role
+
+    if by_owner:
+        desk, session = desk_of(call), None
+        register = desk.owners_register()
+        if register.find(name).role is not Role.ADMINISTRATOR:
+            raise RequestError(
+                detail=Said(
+                    f"{name} is no administrator; an administrator resets the others",
+                    f"{name} 不是管理员；其他操作员由管理员重置",
+                )
+            )
+    else:
+        desk, session = session_for(call, "operator reset")
+        register = desk.register
+        register.find(name)
+    password = new_password_of(call, name)
+    made = desk.acting(
+        "operator reset", session, lambda: register.reset(name, password), about=name
+    )
+    report = _enrolled(call, desk, made)
+    if not by_owner:
+        return report
+    told = Alarm(code="access-by-owner", message=call.words("operator.by-owner", name=name))
+    return replace(report, alarms=[*report.alarms, told])
+
+
+@command(
+    "disable",
+    short="Disable an operator 停用操作员",
+    text=(
+        "Disable an operator for good. His sessions end at once, and what he granted no longer "
+        "counts. His name is never given again.\n\n"
+        "永久停用操作员：其会话立即结束，其批准不再有效，其名称不再使用。"
+    ),
+    examples=("archiver operator disable alice", "archiver operator disable alice --json"),
+)
+@click.argument("name")
+def disable(call: Call, *, name: str) -> Report:
+    """Disable an operator."""
+    desk, session = session_for(call, "operator disable")
+    desk.register.find(name)
+    left = desk.acting("operator disable", session, lambda: desk.register.disable(name), about=name)
+
+    def show(console: "Console") -> None:
+        console.print(call.words("operator.disabled", name=left.name))
+
+    return Report(
+        exit=log_exit(desk), alarms=log_alarms(call, desk), fields=_fields(left), show=show
+    )
+
+
+@command(
+    "list",
+    short="List operators 列出操作员",
+    text=(
+        "List operators with role, maker and state. For administrators, auditors and "
+        "compliance.\n\n列出操作员及其角色、创建者与状态。供管理员、审计与合规人员使用。"
+    ),
+    examples=("archiver operator list", "archiver operator list --json"),
+)
+def list_operators(call: Call) -> Report:
+    """List operators."""
+    from archiver.access_log import Outcome
+    from archiver.watch import release_words
+
+    desk, session = session_for(call, "operator list")
+    desk.record("operator list", Outcome.DONE, session)
+    found = desk.register.all()
+    blocks = desk.watch.blocks()
+    alarms = [
+        Alarm(
+            code="block-stands",
+            message=call.words(
+                "operator.blocked",
+                subject=one.subject,
+                since=f"{one.since.astimezone(desk.installation.rules.zone):%m-%d %H:%M}",
+                why=one.said.zh if call.language == "zh" else one.said.en,
+            ),
+            next=call.next(f"archiver operator release {release_words(one.subject)}"),
+        )
+        for one in blocks
+    ]
+
+    def show(console: "Console") -> None:
+        from cli.views.people import show_operators
+
+        show_operators(console, call, found, desk.installation.rules.zone)
+
+    return Report(
+        exit=log_exit(desk),
+        alarms=[*alarms, *log_alarms(call, desk)],
+        fields={
+            "operators": [_fields(one) for one in found],
+            "blocked": [
+                {"subject": one.subject, "since": instant(one.since), "why": one.said.en}
+                for one in blocks
+            ],
+        },
+        show=show,
+    )
+
+
+@command(
+    "release",
+    short="Lift a block of the watch 解除阻止",
+    text=(
+        "Lift the block of an operator or a place that asked for too much. What was counted before "
+        "counts no more. For compliance; nobody releases himself.\n\n"
+        "解除因查询过多而对操作员或来源的阻止；此前的计数不再计算。供合规人员使用，任何人都不得解除对"
+        "自己的阻止。"
+    ),
+    examples=("archiver operator release alice", "archiver operator release --place clerk@desk-1"),
+)
+@click.argument("name", required=False)
+@click.option("--place", metavar="PLACE", help="A place instead of a person. 来源，而非操作员。")
+def release(call: Call, *, name: str | None, place: str | None) -> Report:
+    """Lift a block."""
+    desk, session = session_for(call, "operator release")
+    if (name is None) == (place is None):
+        raise RequestError(
+            detail=Said("give a name or --place, one of them", "请给出操作员名称或 --place 之一")
+        )
+    subject = f"operator:{name}" if name is not None else f"place:{place}"
+    desk.acting(
+        "operator release", session, lambda: desk.watch.release(subject, session), about=subject
+    )
+
+    def show(console: "Console") -> None:
+        console.print(call.words("operator.released", subject=subject), markup=False)
+
+    return Report(
+        exit=log_exit(desk), alarms=log_alarms(call, desk), fields={"released": subject}, show=show
+    )
+
+
+for _command in (add, list_operators, disable, reset, release):
+    operator.add_command(_command)
+
+
+def _enrolled(call: Call, desk: "Desk", made: "Enrolment") -> Report:
+    from cli.screen import console_on
+    from cli.views.people import show_enrolment
+
+    shown = interactive() and not call.as_json
+    if shown:
+        show_enrolment(console_on(sys.stdout), call, made)
+        _require_phone(call, desk, made)
+
+    def show(console: "Console") -> None:
+        if not shown:
+            show_enrolment(console, call, made)
+        console.print(call.words("operator.enrolled", name=made.operator.name))
+
+    return Report(
+        exit=log_exit(desk),
+        alarms=log_alarms(call, desk),
+        fields={
+            **_fields(made.operator),
+            "totp_secret": made.secret,
+            "otpauth": made.uri,
+            "recovery_codes": list(made.recovery_codes),
+        },
+        show=show,
+    )
+
+
+def _require_phone(call: Call, desk: "Desk", made: "Enrolment") -> None:
+    """Let the new operator show that his phone has the secret; nothing is used up by it."""
+    from archiver.operators.codes import matching_step
+
+    for _ in range(TRIES):
+        now = desk.installation.clock.now()
+        if matching_step(made.secret, code_of(call), now, 0) is not None:
+            return
+        click.echo(call.words("operator.wrong-code"), err=True)
+    name = made.operator.name
+    raise RequestError(
+        detail=Said(
+            "the phone shows other codes; compare the clocks, then: "
+            f"archiver operator reset {name}",
+            f"手机显示的动态码不符；请核对时钟，然后执行：archiver operator reset {name}",
+        )
+    )
+
+
+def _fields(one: "Operator") -> dict[str, Any]:
+    return {
+        "operator": one.name,
+        "role": one.role.value,
+        "created_at": instant(one.created_at),
+        "created_by": one.created_by,
+        "disabled_at": instant(one.disabled_at) if one.disabled_at else None,
+    }

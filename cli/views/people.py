@@ -1,0 +1,114 @@
+"""Operators, enrolments, approvals and the access log for people."""
+
+import io
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import segno
+from rich.console import Console
+
+from archiver.access_log.entry import Chained
+from archiver.operators import Approval, Enrolment, Operator
+from cli.commands.approve import state_of
+from cli.options import Call
+from cli.screen import plain, table
+
+TOKENS_SHOWN = 2
+"""Of a question; the document has all."""
+
+
+def show_operators(
+    console: Console, call: Call, operators: Sequence[Operator], zone: ZoneInfo
+) -> None:
+    """Print the register."""
+    words = call.words
+    columns = [words(f"column.{name}") for name in ("operator", "role", "since", "by", "state")]
+    shown = table(*columns, whole=(0,))
+    for one in operators:
+        shown.add_row(
+            one.name,
+            words(f"role.{one.role}"),
+            f"{one.created_at.astimezone(zone):%Y-%m-%d}",
+            one.created_by or words("operator.host"),
+            words("operator.active" if one.disabled_at is None else "operator.inactive"),
+            style="dim" if one.disabled_at else "",
+        )
+    console.print(shown)
+
+
+def show_enrolment(console: Console, call: Call, made: Enrolment) -> None:
+    """Print what a new operator takes with him: once."""
+    words = call.words
+    drawn = io.StringIO()
+    segno.make(made.uri, error="m", micro=False).terminal(drawn, compact=True)
+    console.print(words("operator.scan"), style="bold")
+    # As it is: a phone reads it only if no line is wrapped or styled.
+    console.file.write(drawn.getvalue())
+    console.print(words("operator.type", secret=_grouped(made.secret)), soft_wrap=True)
+    console.print(made.uri, style="dim", soft_wrap=True, markup=False)
+    console.print()
+    console.print(words("operator.codes"), style="bold")
+    half = len(made.recovery_codes) // 2
+    for left, right in zip(made.recovery_codes[:half], made.recovery_codes[half:], strict=True):
+        console.print(f"  {left}   {right}", soft_wrap=True)
+    console.print()
+
+
+def show_approvals(
+    console: Console, call: Call, approvals: Sequence[Approval], zone: ZoneInfo
+) -> None:
+    """Print requests, newest first."""
+    words = call.words
+    if not approvals:
+        console.print(words("approvals.none"))
+        return
+    names = ("number", "kind", "by", "text", "until", "state")
+    shown = table(*(words(f"column.{name}") for name in names), numbers=(0,))
+    for one in approvals:
+        state = words(f"approval.{state_of(one)}")
+        shown.add_row(
+            str(one.number),
+            one.kind,
+            one.asked_by,
+            plain(one.text),
+            f"{one.until.astimezone(zone):%m-%d %H:%M}",
+            f"{state} ({one.decided_by})" if one.decided_by else state,
+        )
+    console.print(shown)
+
+
+def show_log(console: Console, call: Call, entries: Sequence[Chained], zone: ZoneInfo) -> None:
+    """Print entries of the access log, oldest first."""
+    words = call.words
+    if not entries:
+        console.print(words("access.none"))
+        return
+    names = ("number", "at", "operator", "command", "question", "why", "count", "outcome")
+    shown = table(*(words(f"column.{name}") for name in names), numbers=(0, 6))
+    for one in entries:
+        entry = one.entry
+        outcome = words(f"access.{entry.outcome}")
+        why = entry.case or entry.purpose or ""
+        shown.add_row(
+            f"{one.node}/{one.number}",
+            f"{one.at.astimezone(zone):%m-%d %H:%M:%S}",
+            plain(entry.operator or entry.origin),
+            plain(entry.command),
+            plain(_question(one)),
+            plain(why),
+            str(entry.count) if entry.count else "",
+            plain(f"{outcome}: {entry.detail}" if entry.detail else outcome),
+        )
+    console.print(shown)
+
+
+def _question(one: Chained) -> str:
+    asked = one.entry.question
+    shown = [f"{value.kind} {value.token[:8]}" for value in asked[:TOKENS_SHOWN]]
+    if len(asked) > TOKENS_SHOWN:
+        shown.append(f"+{len(asked) - TOKENS_SHOWN}")
+    return ", ".join(shown)
+
+
+def _grouped(secret: str) -> str:
+    return " ".join(secret[i : i + 4] for i in range(0, len(secret), 4))
