@@ -243,6 +243,16 @@ class StatementAccountError(StatementError):
     zh = "账单 {file} 属于其他账户：{detail}"
 
 
+class IndexUnusableError(ArchiverError):
+    """The local index is missing, damaged, or of another archive; there is no answer from it."""
+
+    exit = Exit.FIX_REQUEST
+    code = "index-unusable"
+    en = "The local index cannot be used: {detail}"
+    zh = "本地索引无法使用：{detail}"
+    next = "archiver rebuild-index"
+
+
 # --- 10: try again later ----------------------------------------------------------------------
 
 

@@ -47,6 +47,7 @@ class Criterion:
     """What was asked for."""
     alternatives: Sequence[tuple[Wanted, ...]]
     keys: SearchKeys = field(repr=False)
+    _tokens: dict[str, list[list[int]]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -55,10 +56,12 @@ class Criterion:
 
     def tokens(self, year: str) -> list[list[int]]:
         """Return the tokens of each alternative in a year of cohorts."""
-        return [
-            [token_of(self.keys, kind, value, year) for kind, value in wanted]
-            for wanted in self.alternatives
-        ]
+        if year not in self._tokens:
+            self._tokens[year] = [
+                [token_of(self.keys, kind, value, year) for kind, value in wanted]
+                for wanted in self.alternatives
+            ]
+        return self._tokens[year]
 
     def confirms(self, values: Iterable[str | None]) -> bool:
         """Return whether one of a decrypted order's own values of this kind is what was asked for.

@@ -1,0 +1,160 @@
+"""What a build has read so far: sorted runs on disk, so that it goes on where it was ended.
+
+A run holds the pieces of a stretch of partitions, as many as fit into memory at once. Runs lie
+beside the published index and replace nothing until all of them are merged.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from archiver.index.files import read_arrow, write_arrow
+from archiver.index.places import PARTITIONS, ROWS
+from archiver.index.reading import Piece, Places, Tokens
+from archiver.local_files import disk_errors, make_durable, write_whole
+
+RUN_TOKENS: Final = 8_000_000
+"""Tokens of a run: 128 MB, three times that while they are sorted."""
+_PAGE: Final = 4096
+_RAW: Final = ("tokens", "places")
+_PROGRESS: Final = "progress.json"
+
+
+@dataclass(slots=True)
+class Run:
+    """Sorted tokens of a finished run, mapped into memory."""
+
+    tokens: Tokens
+    places: Places
+
+    @classmethod
+    def open(cls, folder: Path, number: int) -> "Run":
+        """Map a run."""
+        return cls(*(_mapped(folder / f"{number}.{name}.npy") for name in _RAW))
+
+    def between(self, low: int, high: int) -> tuple[Tokens, Places]:
+        """Return a stretch, ends included."""
+        start = int(np.searchsorted(self.tokens, low, side="left"))
+        end = int(np.searchsorted(self.tokens, high, side="right"))
+        return self.tokens[start:end], self.places[start:end]
+
+
+@dataclass(slots=True, kw_only=True)
+class Runs:
+    """The runs of one build.
+
+    Attributes:
+        folder: Where they are.
+        about: What they are for; runs for something else are of no use.
+        partitions: How many of the build's partitions are in finished runs.
+        manifest: The last one of which they hold something.
+        head: Its SHA-256.
+        count: Finished runs.
+        tokens: In them.
+        years: Of their partitions' cohorts.
+    """
+
+    folder: Path
+    about: dict[str, Any]
+    partitions: int = 0
+    manifest: int = 0
+    head: str | None = None
+    count: int = 0
+    tokens: int = 0
+    years: set[str] = field(default_factory=set)
+    _pieces: list[Piece] = field(default_factory=list)
+    _waiting: int = 0
+
+    def resume(self) -> None:
+        """Take over what an earlier, ended build of the same has finished; else begin anew."""
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            noted = json.loads((self.folder / _PROGRESS).read_bytes())
+            if noted["about"] == self.about:
+                self.partitions, self.years = int(noted["partitions"]), set(noted["years"])
+                self.count, self.tokens = int(noted["count"]), int(noted["tokens"])
+                self.manifest, self.head = int(noted["manifest"]), noted["head"]
+                return
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove all runs."""
+        with disk_errors(self.folder.parent):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+
+    def add(self, piece: Piece, manifest: int, head: str) -> None:
+        """Add the next partition, which the manifest with this SHA-256 names."""
+        self._pieces.append(piece)
+        self._waiting += len(piece.tokens)
+        self.years.add(year_of(piece.partition["cohort"][0].as_py()))
+        self.manifest, self.head = manifest, head
+        if self._waiting >= RUN_TOKENS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits as a run, durable when this returns."""
+        if not self._pieces:
+            return
+        tokens = np.concatenate([one.tokens for one in self._pieces])
+        places = np.concatenate([one.places for one in self._pieces])
+        order = np.argsort(tokens)
+        with disk_errors(self.folder):
+            for name, array in (("tokens", tokens[order]), ("places", places[order])):
+                np.save(self._path(f"{name}.npy"), array)
+            write_arrow(self._path("rows.arrow"), ROWS, [one.rows for one in self._pieces])
+            records = [one.partition for one in self._pieces]
+            write_arrow(self._path("partitions.arrow"), PARTITIONS, records)
+            for name in ("tokens.npy", "places.npy", "rows.arrow", "partitions.arrow"):
+                make_durable(self._path(name))
+        self.count += 1
+        self.tokens += len(tokens)
+        self.partitions += len(self._pieces)
+        self._pieces, self._waiting = [], 0
+        self._note()
+
+    def sources(self) -> list[Run]:
+        """Return the tokens of all runs."""
+        return [Run.open(self.folder, number) for number in range(self.count)]
+
+    def rows(self) -> Iterator[pa.Table]:
+        """Yield the rows of all runs, in the order of their places."""
+        for number in range(self.count):
+            yield read_arrow(self.folder / f"{number}.rows.arrow")
+
+    def records(self) -> Sequence[pa.Table]:
+        """Return the partitions of all runs, in the order of their places."""
+        return [read_arrow(self.folder / f"{n}.partitions.arrow") for n in range(self.count)]
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{self.count}.{name}"
+
+    def _note(self) -> None:
+        content = {
+            "about": self.about,
+            "partitions": self.partitions,
+            "manifest": self.manifest,
+            "head": self.head,
+            "count": self.count,
+            "tokens": self.tokens,
+            "years": sorted(self.years),
+        }
+        write_whole(self.folder / _PROGRESS, json.dumps(content).encode())
+
+
+def _mapped(path: Path) -> NDArray[np.int64]:
+    # Nothing cannot be mapped.
+    array: NDArray[np.int64] = np.load(path, mmap_mode="r" if path.stat().st_size > _PAGE else None)
+    return array
+
+
+def year_of(cohort: str) -> str:
+    """Return the year of a cohort, by which its search tokens have their key."""
+    return cohort.rpartition("-")[0][-7:-3]
