@@ -18,6 +18,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from archiver import layout
 from archiver.archive import Archive, SignedDocument
 from archiver.errors import AnotherRunError, IndexUnusableError, Said, TamperedError
 from archiver.index.files import (
@@ -291,7 +292,7 @@ def _require_same_chain(number: int, head: str | None, entries: Sequence[Entry])
     """Refuse a chain that is not the one that was read before, or its continuation."""
     if number > len(entries):
         raise TamperedError(
-            key="manifests/",
+            key=layout.MANIFESTS,
             detail=Said(
                 f"the store ends at {len(entries)}, this index has seen {number}: "
                 "it was rolled back",
@@ -300,7 +301,7 @@ def _require_same_chain(number: int, head: str | None, entries: Sequence[Entry])
         )
     if number and entries[number - 1].sha256 != head:
         raise TamperedError(
-            key=f"manifests/{number:08d}.json",
+            key=layout.manifest_key(number),
             detail=Said(
                 "it is not the one that this index was built from", "与构建本索引时的不是同一份"
             ),

@@ -126,6 +126,7 @@ class Shelf:
 
 def shelf(folder: Path) -> Shelf:
     """Found an archive with nothing in it."""
+    folder.mkdir(exist_ok=True)
     desk = founded(folder)
     return Shelf(desk, desk.open())
 
