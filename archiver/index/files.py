@@ -9,6 +9,7 @@ anything is decrypted, mapped into memory: by place, so that eight tokens of an 
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -145,6 +146,15 @@ def read_arrow(path: Path) -> pa.Table:
         return pa.ipc.open_file(source).read_all()
 
 
+def _portion(sources: Sequence[TokenSource], low: int, high: int) -> pa.Table:
+    parts = [(_NONE, _NONE), *(source.between(low, high) for source in sources)]
+    tokens = np.concatenate([tokens for tokens, _ in parts])
+    places = np.concatenate([places for _, places in parts])
+    # What sorts stably here merges runs that are sorted already, six times as fast as it sorts.
+    order = np.argsort(tokens, kind="stable")
+    return pa.table({"token": tokens[order], "place": places[order]})
+
+
 def write_arrow(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
     """Write a table; return its number of rows."""
     count = 0
@@ -175,16 +185,18 @@ def _write_tokens(path: Path, sources: Sequence[TokenSource], total: int) -> Non
     with duckdb.connect(str(path), config=config) as connection:
         connection.execute("CREATE TABLE tokens (token BIGINT NOT NULL, place BIGINT NOT NULL)")
         written = 0
-        for low, high in stretches(total):
-            parts = [(_NONE, _NONE), *(source.between(low, high) for source in sources)]
-            tokens = np.concatenate([tokens for tokens, _ in parts])
-            places = np.concatenate([places for _, places in parts])
-            order = np.argsort(tokens)
-            portion = pa.table({"token": tokens[order], "place": places[order]})
-            connection.register("portion", portion)
-            connection.execute("INSERT INTO tokens SELECT token, place FROM portion")
-            connection.unregister("portion")
-            written += len(tokens)
+        # While DuckDB writes one portion, the next one is merged.
+        with ThreadPoolExecutor(1, "merge") as executor:
+            bounds = list(stretches(total))
+            ahead = executor.submit(_portion, sources, *bounds[0])
+            for following in [*bounds[1:], None]:
+                portion = ahead.result()
+                if following is not None:
+                    ahead = executor.submit(_portion, sources, *following)
+                connection.register("portion", portion)
+                connection.execute("INSERT INTO tokens SELECT token, place FROM portion")
+                connection.unregister("portion")
+                written += len(portion)
     if written != total:
         message = f"{written} of {total} tokens were merged"
         raise UnusableError(message)

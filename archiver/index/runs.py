@@ -20,6 +20,7 @@ from archiver.index.files import read_arrow, write_arrow
 from archiver.index.places import PARTITIONS, ROWS
 from archiver.index.reading import Piece, Places, Tokens
 from archiver.local_files import disk_errors, make_durable, write_whole
+from archiver.tokens import ascending
 
 RUN_TOKENS: Final = 8_000_000
 """Tokens of a run: 128 MB, three times that while they are sorted."""
@@ -105,7 +106,7 @@ class Runs:
             return
         tokens = np.concatenate([one.tokens for one in self._pieces])
         places = np.concatenate([one.places for one in self._pieces])
-        order = np.argsort(tokens)
+        order = ascending(tokens)
         with disk_errors(self.folder):
             for name, array in (("tokens", tokens[order]), ("places", places[order])):
                 np.save(self._path(f"{name}.npy"), array)

@@ -30,6 +30,7 @@ TWO_SIDES: Final = r"^([^:：]+)[:：]([^:：/][^:：]*)$"
 """`user:password`, but no `https://…`."""
 LINES: Final = r"[\r\n]+"
 _BETWEEN: Final = "\x1f"
+_APART: Final = rf"\1{_BETWEEN}\2"
 _MAY_SEPARATE: Final = r"[\r\n\t |,;:=，；、：—]|--"
 
 
@@ -53,9 +54,9 @@ def parts_of(secrets: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     found = pa.concat_arrays([lines.filter(pa.array(several)), pieces])
     of = np.concatenate([of_lines[several], of_lines[of_pieces]])
     normal = normalised_cards(found)
-    keep = pc.greater_equal(pc.utf8_length(normal), MIN_PART).to_numpy(zero_copy_only=False)
     whole = normalised_cards(secrets).take(pa.array(of))
-    keep &= pc.not_equal(normal.cast(whole.type), whole).to_numpy(zero_copy_only=False)
+    keep = pc.greater_equal(pc.utf8_length(normal), MIN_PART)
+    keep = pc.and_(keep, pc.not_equal(normal, whole)).to_numpy(zero_copy_only=False)
     # By secret, lines before pieces: those in front are kept where there are too many.
     order = np.flatnonzero(keep)[np.argsort(of[keep], kind="stable")]
     order = order[_rank(of[order]) < MAX_PARTS]
@@ -67,10 +68,12 @@ def _pieces(lines: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     lines = pc.ascii_trim_whitespace(lines)
     marked = pc.replace_substring_regex(lines, LABELS, _BETWEEN)
     marked = pc.replace_substring_regex(marked, SEPARATORS, _BETWEEN)
-    for pattern in (TWO_WORDS, TWO_SIDES):
-        plain = pc.invert(pc.match_substring(marked, _BETWEEN))
-        split = pc.replace_substring_regex(marked, pattern, rf"\1{_BETWEEN}\2")
-        marked = pc.if_else(plain, split, marked)
+    plain = pc.invert(pc.match_substring(marked, _BETWEEN))
+    if pc.any(plain).as_py():
+        rest = pc.replace_substring_regex(marked.filter(plain), TWO_WORDS, _APART)
+        sides = pc.replace_substring_regex(rest, TWO_SIDES, _APART)
+        rest = pc.if_else(pc.match_substring(rest, _BETWEEN), rest, sides)
+        marked = pc.replace_with_mask(marked, plain, rest)
     chosen = pc.match_substring(marked, _BETWEEN)
     numbers = np.flatnonzero(chosen.to_numpy(zero_copy_only=False))
     pieces, of = _split(marked.filter(chosen), _BETWEEN)

@@ -24,7 +24,6 @@ MIN_PHONE_DIGITS: Final = 5
 _PHONE: Final = r"^[+0-9 ().-]+$"
 _NO_DIGIT: Final = "[^0-9]"
 _CHINESE_MOBILE: Final = "^(?:00)?86(1[3-9][0-9]{9})$"
-_PLAIN_IPV4: Final = "^[0-9.]*$"
 _PLAIN_IPV6: Final = "^(?:[1-9a-f][0-9a-f]{0,3}:){7}[1-9a-f][0-9a-f]{0,3}$"
 """Eight groups, none of them zero and none with a leading one: it is written canonically."""
 
@@ -76,14 +75,16 @@ def _merchants(values: pa.Array) -> pa.Array:
 
 
 def _client_ips(values: pa.Array) -> pa.Array:
-    values = _trimmed(values)
-    plain = pc.match_substring_regex(values, _PLAIN_IPV4)
-    other = values.filter(pc.invert(plain))
-    if not len(other):
+    values = _case_folded(_trimmed(values))
+    # IPv4 is written in one way only; all that may be something else has one of these.
+    marked = pc.match_substring(values, ":")
+    for sign in "[]%":
+        marked = pc.or_(marked, pc.match_substring(values, sign))
+    some = values.filter(marked)
+    if not len(some):
         return values
-    odd = pc.invert(pc.match_substring_regex(other, _PLAIN_IPV6))
-    other = _one_by_one(other, odd, _client_ip)
-    return _replaced(values, pc.invert(plain), other)
+    odd = pc.invert(pc.match_substring_regex(some, _PLAIN_IPV6))
+    return _replaced(values, marked, _one_by_one(some, odd, _client_ip))
 
 
 def _client_ip(value: str) -> str:
@@ -92,7 +93,7 @@ def _client_ip(value: str) -> str:
     try:
         address = ipaddress.ip_address(bare)
     except ValueError:
-        return value.casefold()
+        return value
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)
 

@@ -12,7 +12,7 @@ from archiver.search_tokens.cards import parts_of
 from archiver.search_tokens.kinds import Kind
 from archiver.search_tokens.normalise import normalised
 from archiver.search_tokens.question import SearchKeys
-from archiver.tokens import first_64_bits, tokens
+from archiver.tokens import ascending, first_64_bits, tokens
 from schemas.orders import SEGMENT_V1
 
 COLUMNS: Final = (
@@ -171,12 +171,12 @@ def _field(structs: pa.Array, name: str) -> pa.Array:
 
 def _sorted(heads: Heads, rows: Rows) -> tuple[Heads, Rows]:
     """Order by token, and leave out what an order has twice."""
-    order = np.argsort(heads)
-    ordered = heads[order]
-    if (ordered[1:] == ordered[:-1]).any():
-        order = np.lexsort((rows, heads))
-        ordered, of = heads[order], rows[order]
-        new = np.ones(len(order), np.bool_)
-        new[1:] = (ordered[1:] != ordered[:-1]) | (of[1:] != of[:-1])
-        return ordered[new], of[new]
-    return ordered, rows[order]
+    if (rows[1:] < rows[:-1]).any():
+        # Of several columns or parts: an order's own must become neighbours.
+        by_row = np.argsort(rows, kind="stable")
+        heads, rows = heads[by_row], rows[by_row]
+    order = ascending(heads)
+    ordered, of = heads[order], rows[order]
+    new = np.ones(len(order), np.bool_)
+    new[1:] = (ordered[1:] != ordered[:-1]) | (of[1:] != of[:-1])
+    return (ordered, of) if new.all() else (ordered[new], of[new])
