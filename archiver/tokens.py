@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
@@ -66,6 +67,14 @@ def tokens(key: bytes, values: pa.Array) -> Bytes2D:
         kept = values.filter(pa.array(short))
         out[rows] = _cmac(key, _messages(*_binary_buffers(kept)))
     return out
+
+
+def one_token(key: bytes, value: bytes) -> bytes:
+    """Return the token of one value, without the trouble that many of them are worth."""
+    short = len(value) <= LONG
+    cmac = CMAC(algorithms.AES(key))
+    cmac.update(_SHORT_TYPE + value if short else _HASHED_TYPE + hashlib.sha256(value).digest())
+    return cmac.finalize()
 
 
 def normalised_cards(secrets: pa.Array) -> pa.Array:

@@ -250,7 +250,14 @@ def unusable(error: Exception) -> IndexUnusableError:
         return IndexUnusableError(detail=Said(f"{name} is missing", f"缺少 {name}"))
     if isinstance(error, OSError):
         return IndexUnusableError(detail=error.strerror or type(error).__name__)
-    return IndexUnusableError(detail=str(error))
+    if isinstance(error, UnusableError):
+        return IndexUnusableError(detail=str(error))
+    # DuckDB's and Arrow's own words are long, and name files of this host.
+    return IndexUnusableError(
+        detail=Said(
+            f"a file is damaged ({type(error).__name__})", f"文件已损坏（{type(error).__name__}）"
+        )
+    )
 
 
 def lacking(partitions: Iterable[pa.Table], kinds: Iterable[Kind]) -> list[Lacking]:

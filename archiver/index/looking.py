@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,20 +24,26 @@ from archiver.index.files import Noted, UnusableError, paths_of, quoted, read_ar
 from archiver.index.keys import open_names
 from archiver.index.places import Coverage, Hit, Lacking, PartitionPlace
 from archiver.index.pointer import Pointer
-from archiver.index.reading import signed
 from archiver.search_tokens import Criterion, Kind, SearchKeys, folded
 from schemas.documents import Footer
 
-ATTEMPTS: Final = 5
-"""Openings that meet a segment which a publication has just replaced."""
+ATTEMPTS: Final = 20
+"""Openings that each meet another publication."""
 BULK: Final = 64
 """Tokens from which on reading all of them through is faster than asking for each."""
+FEW: Final = 1_000
+"""Rows that are cheaper as Python's numbers than as arrays."""
+OPTIMIZERS: Final = frozenset(
+    {"filter_pushdown", "join_filter_pushdown", "unused_columns", "statistics_propagation"}
+)
+"""DuckDB's, of which the questions need these. All 40 take longer than looking a token up."""
 OPEN: Final = (1 << 63) - 1
 """Stands for the completion of what has none: it may still go on, so it is the newest."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 Places = NDArray[np.int64]
+_NONE: Final = np.zeros(0, np.int64)
 
 
 @dataclass(slots=True)
@@ -88,22 +95,20 @@ class Index:
         Raises:
             IndexUnusableError: There is none, it is damaged, or it is another archive's.
         """
-        for attempt in range(ATTEMPTS):
+        for _ in range(ATTEMPTS):
+            pointer = _published(folder)
+            if pointer.archive != archive:
+                other = Said("it is of another archive", "它属于另一个档案库")
+                raise IndexUnusableError(detail=other)
             try:
-                pointer = Pointer.read(folder)
-                if pointer is None:
-                    raise IndexUnusableError(detail=Said("there is none yet", "尚未构建"))
-                if pointer.archive != archive:
-                    other = Said("it is of another archive", "它属于另一个档案库")
-                    raise IndexUnusableError(detail=other)
                 return cls._opened(folder, pointer)
-            except FileNotFoundError as error:
-                # A publication between reading the pointer and opening what it named.
-                if attempt == ATTEMPTS - 1:
-                    raise unusable(error) from None
             except (UnusableError, OSError, pa.ArrowInvalid, duckdb.Error) as error:
-                raise unusable(error) from None
-        raise AssertionError
+                # A publication may have removed what the pointer named when it was read.
+                if _published(folder) == pointer:
+                    raise unusable(error) from None
+        raise IndexUnusableError(
+            detail=Said("it is replaced faster than it can be opened", "其更新快于打开速度")
+        )
 
     @classmethod
     def _opened(cls, folder: Path, pointer: Pointer) -> "Index":
@@ -114,6 +119,9 @@ class Index:
             path = paths_of(folder, noted.name)["tokens.duckdb"]
             connection.execute(f"ATTACH {quoted(path)} AS {segment.alias} (READ_ONLY)")
             segments.append(segment)
+        every = connection.execute("SELECT name FROM duckdb_optimizers()").fetchall()
+        needless = ",".join(name for (name,) in every if name not in OPTIMIZERS)
+        connection.execute(f"SET disabled_optimizers = '{needless}'")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return cls(folder=folder, pointer=pointer, _segments=segments, _connection=connection)
@@ -124,10 +132,7 @@ class Index:
         Raises:
             IndexUnusableError: What is published cannot be used.
         """
-        try:
-            now = Pointer.read(self.folder)
-        except (UnusableError, OSError) as error:
-            raise unusable(error) from None
+        now = _published(self.folder)
         return self if now == self.pointer else Index.open(self.folder, self.pointer.archive)
 
     def close(self) -> None:
@@ -266,22 +271,20 @@ class Index:
             for token in tokens
         }
         combined = dict(self._combined(criterion, self._token_places(wanted)))
-        none = np.zeros(0, np.int64)
-        return [combined.get(number, none) for number in range(len(self._segments))]
+        return [combined.get(number, _NONE) for number in range(len(self._segments))]
 
     def _combined(
         self, criterion: Criterion, have: Mapping[tuple[int, int], Places]
     ) -> list[tuple[int, Places]]:
         """Return what any alternative finds: for each, the places that have all of its tokens."""
-        none = np.zeros(0, np.int64)
         result = []
         for number, segment in enumerate(self._segments):
-            some = [none]
+            some = [_NONE]
             for year in segment.noted.years:
                 for tokens in criterion.tokens(year):
-                    places = have.get((number, tokens[0]), none)
+                    places = have.get((number, tokens[0]), _NONE)
                     for token in tokens[1:]:
-                        places = np.intersect1d(places, have.get((number, token), none))
+                        places = np.intersect1d(places, have.get((number, token), _NONE))
                     some.append(places)
             united = np.unique(np.concatenate(some))
             if len(united):
@@ -289,55 +292,60 @@ class Index:
         return result
 
     def _token_places(self, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], Places]:
-        """Return the places of tokens, each looked for in one segment."""
+        """Return the places of tokens, each looked for in one segment, sorted."""
         if not wanted:
             return {}
         try:
-            rows = self._scanned(wanted) if len(wanted) > BULK else self._asked(sorted(wanted))
+            found = self._scanned(wanted) if len(wanted) > BULK else self._asked(sorted(wanted))
         except duckdb.Error as error:
             detail = Said("its tokens cannot be read", "其令牌无法读取")
             raise IndexUnusableError(detail=detail) from error
-        found: dict[tuple[int, int], Places] = {}
-        for number, tokens, places in rows:
-            order = np.lexsort((places, tokens))
-            ordered, sorted_places = tokens[order], places[order]
-            values, starts = np.unique(ordered, return_index=True)
-            for value, part in zip(values, np.split(sorted_places, starts[1:]), strict=True):
-                found[number, int(unsigned(value))] = np.unique(part)
-        return found
+        result: dict[tuple[int, int], Places] = {}
+        tokens, places = found
+        order = np.lexsort((places, tokens))
+        tokens, places = tokens[order], places[order]
+        starts = np.flatnonzero(np.r_[True, tokens[1:] != tokens[:-1]]) if len(tokens) else tokens
+        for start, end in pairwise([*starts.tolist(), len(tokens)]):
+            token = int(tokens[start]) + (1 << 63)
+            # A place is of one segment only, and segments follow one another.
+            for number, segment in enumerate(self._segments):
+                first = segment.noted.first
+                mine = places[start:end]
+                mine = mine[(mine >= first) & (mine < first + segment.noted.rows)]
+                if len(mine):
+                    result[number, token] = mine
+        return result
 
-    def _asked(
-        self, wanted: Sequence[tuple[int, int]]
-    ) -> list[tuple[int, NDArray[np.int64], Places]]:
+    def _asked(self, wanted: Sequence[tuple[int, int]]) -> tuple[NDArray[np.int64], Places]:
         """Ask for each token by itself: zone maps lead to the few blocks that may have it."""
         # Uncast, a number would be compared as the widest type (FACTS 2).
-        queries = [
-            f"SELECT {number}::INTEGER AS segment, token, place FROM s{number}.tokens "  # noqa: S608
-            "WHERE token = ?::BIGINT"
+        query = " UNION ALL ".join(
+            f"SELECT token, place FROM s{number}.tokens WHERE token = ?::BIGINT"  # noqa: S608
             for number, _ in wanted
-        ]
-        tokens = [int(signed(np.array([token], np.uint64))[0]) for _, token in wanted]
+        )
+        tokens = [token - (1 << 63) for _, token in wanted]
         with self._connection.cursor() as cursor:
-            found = cursor.execute(" UNION ALL ".join(queries), tokens).fetchnumpy()
-        return [
-            (number, found["token"][mine], found["place"][mine])
-            for number in np.unique(found["segment"]).tolist()
-            for mine in [found["segment"] == number]
-        ]
+            few = cursor.execute(query, tokens).fetchmany(FEW)
+            if len(few) < FEW:
+                pairs = np.array(few, np.int64).reshape(-1, 2)
+                return pairs[:, 0], pairs[:, 1]
+            found = cursor.execute(query, tokens).fetchnumpy()
+            return found["token"], found["place"]
 
-    def _scanned(self, wanted: set[tuple[int, int]]) -> list[tuple[int, NDArray[np.int64], Places]]:
+    def _scanned(self, wanted: set[tuple[int, int]]) -> tuple[NDArray[np.int64], Places]:
         """Read all tokens of each segment once, and keep those that were asked for."""
-        result = []
+        tokens, places = [_NONE], [_NONE]
         with self._connection.cursor() as cursor:
             for number in sorted({number for number, _ in wanted}):
-                tokens = np.array([token for n, token in wanted if n == number], np.uint64)
-                cursor.register("wanted", pa.table({"token": signed(tokens)}))
+                mine = [token - (1 << 63) for n, token in wanted if n == number]
+                cursor.register("wanted", pa.table({"token": pa.array(mine, pa.int64())}))
                 found = cursor.execute(
                     f"SELECT token, place FROM s{number}.tokens JOIN wanted USING (token)"  # noqa: S608
                 ).fetchnumpy()
                 cursor.unregister("wanted")
-                result.append((number, found["token"], found["place"]))
-        return result
+                tokens.append(found["token"])
+                places.append(found["place"])
+        return np.concatenate(tokens), np.concatenate(places)
 
     def _page(
         self,
@@ -415,9 +423,14 @@ class Index:
         return self._places[number, row]
 
 
-def unsigned(token: np.int64) -> np.uint64:
-    """Return a token as it was before it was stored as a signed number."""
-    return np.uint64(int(token) + (1 << 63))
+def _published(folder: Path) -> Pointer:
+    try:
+        pointer = Pointer.read(folder)
+    except (UnusableError, OSError) as error:
+        raise unusable(error) from None
+    if pointer is None:
+        raise IndexUnusableError(detail=Said("there is none yet", "尚未构建"))
+    return pointer
 
 
 def _microseconds(instant: datetime) -> int:

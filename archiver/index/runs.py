@@ -24,28 +24,34 @@ from archiver.tokens import ascending
 
 RUN_TOKENS: Final = 8_000_000
 """Tokens of a run: 128 MB, three times that while they are sorted."""
-_PAGE: Final = 4096
-_RAW: Final = ("tokens", "places")
+_WIDTH: Final = 8
+"""Bytes of a token, and of a place."""
 _PROGRESS: Final = "progress.json"
 
 
 @dataclass(slots=True)
 class Run:
-    """Sorted tokens of a finished run, mapped into memory."""
+    """Sorted tokens of a finished run.
 
-    tokens: Tokens
-    places: Places
+    Only what is asked for is read: mapped whole, all runs together would count as our memory.
+    """
 
-    @classmethod
-    def open(cls, folder: Path, number: int) -> "Run":
-        """Map a run."""
-        return cls(*(_mapped(folder / f"{number}.{name}.npy") for name in _RAW))
+    folder: Path
+    number: int
 
     def between(self, low: int, high: int) -> tuple[Tokens, Places]:
         """Return a stretch, ends included."""
-        start = int(np.searchsorted(self.tokens, low, side="left"))
-        end = int(np.searchsorted(self.tokens, high, side="right"))
-        return self.tokens[start:end], self.places[start:end]
+        path = _raw(self.folder, self.number, "tokens")
+        if not path.stat().st_size:
+            return self._read("tokens", 0, 0), self._read("places", 0, 0)
+        tokens = np.memmap(path, np.int64, mode="r")
+        start = int(np.searchsorted(tokens, low, side="left"))
+        end = int(np.searchsorted(tokens, high, side="right"))
+        return self._read("tokens", start, end), self._read("places", start, end)
+
+    def _read(self, name: str, start: int, end: int) -> NDArray[np.int64]:
+        path = _raw(self.folder, self.number, name)
+        return np.fromfile(path, np.int64, count=end - start, offset=start * _WIDTH)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,11 +115,11 @@ class Runs:
         order = ascending(tokens)
         with disk_errors(self.folder):
             for name, array in (("tokens", tokens[order]), ("places", places[order])):
-                np.save(self._path(f"{name}.npy"), array)
+                array.tofile(_raw(self.folder, self.count, name))
             write_arrow(self._path("rows.arrow"), ROWS, [one.rows for one in self._pieces])
             records = [one.partition for one in self._pieces]
             write_arrow(self._path("partitions.arrow"), PARTITIONS, records)
-            for name in ("tokens.npy", "places.npy", "rows.arrow", "partitions.arrow"):
+            for name in ("tokens.raw", "places.raw", "rows.arrow", "partitions.arrow"):
                 make_durable(self._path(name))
         self.count += 1
         self.tokens += len(tokens)
@@ -123,7 +129,7 @@ class Runs:
 
     def sources(self) -> list[Run]:
         """Return the tokens of all runs."""
-        return [Run.open(self.folder, number) for number in range(self.count)]
+        return [Run(self.folder, number) for number in range(self.count)]
 
     def rows(self) -> Iterator[pa.Table]:
         """Yield the rows of all runs, in the order of their places."""
@@ -150,10 +156,8 @@ class Runs:
         write_whole(self.folder / _PROGRESS, json.dumps(content).encode())
 
 
-def _mapped(path: Path) -> NDArray[np.int64]:
-    # Nothing cannot be mapped.
-    array: NDArray[np.int64] = np.load(path, mmap_mode="r" if path.stat().st_size > _PAGE else None)
-    return array
+def _raw(folder: Path, number: int, name: str) -> Path:
+    return folder / f"{number}.{name}.raw"
 
 
 def year_of(cohort: str) -> str:

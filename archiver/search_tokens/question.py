@@ -9,7 +9,7 @@ import pyarrow as pa
 from archiver.search_tokens.cards import parts_of
 from archiver.search_tokens.kinds import Kind
 from archiver.search_tokens.normalise import BLANKS, normalised
-from archiver.tokens import derive_key, first_64_bits, tokens
+from archiver.tokens import derive_key, one_token
 
 Wanted = tuple[Kind, str]
 """A kind and a value of it as it is compared."""
@@ -36,7 +36,7 @@ class SearchKeys:
 
 def token_of(keys: SearchKeys, kind: Kind, value: str, year: str) -> int:
     """Return the search token of one value, already as it is compared."""
-    return int(first_64_bits(tokens(keys.key(kind, year), pa.array([value])))[0])
+    return int.from_bytes(one_token(keys.key(kind, year), value.encode())[:8], "big")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
