@@ -126,8 +126,9 @@ def write_segment(
 def require_sound(folder: Path, noted: Noted) -> None:
     """Check that a segment's files are those that were written.
 
-    They are read through only where inode, time or size say that somebody else has put them
-    there; what rots inside is found by DuckDB's checksums when it is read.
+    The partitions' file, which is small, is read through. The others are only where inode, time
+    or size say that somebody else has put them there; tokens that rot are found by DuckDB's
+    checksums when they are read, and what is said of a row is compared with the decrypted order.
 
     Raises:
         UnusableError: One is not.
@@ -135,7 +136,8 @@ def require_sound(folder: Path, noted: Noted) -> None:
     """
     for part, path in paths_of(folder, noted.name).items():
         said, now = noted.files[part], _place(path)
-        if now != {name: said[name] for name in now} and _sha256(path) != said["sha256"]:
+        same = now == {name: said[name] for name in now} and part != "partitions.arrow"
+        if not same and _sha256(path) != said["sha256"]:
             message = f"{path.name} was altered"
             raise UnusableError(message)
 

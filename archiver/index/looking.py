@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from archiver.errors import IndexUnusableError, RequestError, Said
+from archiver.errors import IndexStaleError, IndexUnusableError, RequestError, Said
 from archiver.index.building import lacking, unusable
 from archiver.index.files import Noted, UnusableError, paths_of, quoted, read_arrow, require_sound
 from archiver.index.keys import open_names
@@ -150,6 +150,18 @@ class Index:
             tokens=sum(one.noted.tokens for one in self._segments),
             orders=sum(one.noted.rows for one in self._segments),
         )
+
+    def require_current(self, manifest: int) -> None:
+        """Refuse to answer for an archive that has grown.
+
+        Args:
+            manifest: The number of the archive's last manifest.
+
+        Raises:
+            IndexStaleError: This index was built before it.
+        """
+        if self.pointer.manifest < manifest:
+            raise IndexStaleError(known=self.pointer.manifest, manifest=manifest)
 
     def lacking(self, kinds: Iterable[Kind]) -> list[Lacking]:
         """Return by which of these kinds not all orders are found, and on which days."""

@@ -18,6 +18,7 @@ from archiver.errors import (
     AnotherRunError,
     ArchiverError,
     Exit,
+    IndexStaleError,
     IndexUnusableError,
     KeyUnavailableError,
     LocalDiskError,
@@ -115,6 +116,27 @@ def test_a_block_that_rots_in_place_is_found_when_it_is_read(here: Shelf, tmp_pa
     with pytest.raises(IndexUnusableError) as caught:
         contacts(here.index(tmp_path), here)
     assert "令牌" in caught.value.text("zh") or "索引" in caught.value.text("zh")
+
+
+def test_places_that_rot_are_found_when_the_index_is_opened(here: Shelf, tmp_path: Path) -> None:
+    here.builder(tmp_path).update(here.entries)
+    (path,) = tmp_path.glob("*.partitions.arrow")
+    before = path.stat()
+    content = path.read_bytes()
+    with path.open("r+b") as file:
+        file.write(content.replace(b"v00000", b"v99999"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(IndexUnusableError, match="was altered"):
+        here.index(tmp_path)
+
+
+def test_an_index_that_is_behind_says_so(here: Shelf, tmp_path: Path) -> None:
+    here.builder(tmp_path).update(here.entries)
+    index = here.index(tmp_path)
+    index.require_current(3)
+    with pytest.raises(IndexStaleError, match="ends at manifest 3, the archive at 4") as caught:
+        index.require_current(4)
+    assert caught.value.next_command == "archiver update-index"
 
 
 def test_a_copy_from_a_back_up_is_read_through_and_used(here: Shelf, tmp_path: Path) -> None:
