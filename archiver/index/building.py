@@ -30,13 +30,14 @@ from archiver.index.files import (
     new_name,
     paths_of,
     read_arrow,
+    read_rows,
     require_sound,
     write_segment,
 )
 from archiver.index.keys import IndexKeys
 from archiver.index.places import PARTITIONS, Lacking
 from archiver.index.pointer import Pointer, with_days
-from archiver.index.reading import PartitionReader, Piece, Task, tasks_of
+from archiver.index.reading import PartitionReader, Piece, Rows, Task, tasks_of
 from archiver.index.runs import Runs
 from archiver.local_files import disk_errors
 from archiver.ports import Progress
@@ -144,6 +145,19 @@ class IndexBuilder:
     def _merge(self, base: Pointer, runs: Runs, entries: Sequence[Entry]) -> Pointer:
         """Write what is new, together with what is not much larger, and publish it."""
         new = entries[base.manifest :]
+        pointer = Pointer(
+            archive=self.archive.id,
+            manifest=len(entries),
+            head=entries[-1].sha256 if entries else None,
+            days=with_days(base.days, ((e.document.source, e.document.day) for e in new)),
+            # Nights without orders add no places, so they are no segment.
+            segments=self._merged(base, runs) if runs.partitions else base.segments,
+        )
+        pointer.write(self.folder)
+        self._sweep(pointer)
+        return pointer
+
+    def _merged(self, base: Pointer, runs: Runs) -> Sequence[Noted]:
         kept = list(base.segments)
         tokens, merged = runs.tokens, list[Noted]()
         while kept and (kept[-1].tokens < GROWTH * tokens or len(kept) >= MAX_SEGMENTS):
@@ -152,29 +166,23 @@ class IndexBuilder:
         with disk_errors(self.folder):
             sources: list[TokenSource] = [*map(self._token_file, merged), *runs.sources()]
             partitions = [PARTITIONS.empty_table()]
-            partitions += [*(self._part(one, "partitions") for one in merged), *runs.records()]
+            partitions += [*map(self._records, merged), *runs.records()]
             noted = write_segment(
                 self.folder,
-                f"{len(entries):08d}-{new_name()}",
+                f"{runs.manifest:08d}-{new_name()}",
                 sources,
-                chain((self._part(one, "rows") for one in merged), runs.rows()),
+                chain((self._rows(one) for one in merged), runs.rows()),
                 pa.concat_tables(partitions),
                 total=tokens,
                 years=sorted({*runs.years, *(year for one in merged for year in one.years)}),
             )
-        pointer = Pointer(
-            archive=self.archive.id,
-            manifest=len(entries),
-            head=entries[-1].sha256 if entries else None,
-            days=with_days(base.days, ((e.document.source, e.document.day) for e in new)),
-            segments=[*kept, noted],
-        )
-        pointer.write(self.folder)
-        self._sweep(pointer)
-        return pointer
+        return [*kept, noted]
 
-    def _part(self, noted: Noted, part: str) -> pa.Table:
-        return read_arrow(paths_of(self.folder, noted.name)[f"{part}.arrow"])
+    def _records(self, noted: Noted) -> pa.Table:
+        return read_arrow(paths_of(self.folder, noted.name)["partitions.arrow"])
+
+    def _rows(self, noted: Noted) -> Rows:
+        return read_rows(paths_of(self.folder, noted.name)["rows.raw"])
 
     def _token_file(self, noted: Noted) -> TokenFile:
         return TokenFile(paths_of(self.folder, noted.name)["tokens.duckdb"])
@@ -217,7 +225,7 @@ class IndexBuilder:
                     path.unlink(missing_ok=True)
 
     def _built(self, pointer: Pointer, read: int) -> Built:
-        partitions = [self._part(one, "partitions") for one in pointer.segments]
+        partitions = [self._records(one) for one in pointer.segments]
         sizes = (path["size"] for one in pointer.segments for path in one.files.values())
         return Built(
             manifest=pointer.manifest,

@@ -1,7 +1,7 @@
 """One local segment: three immutable files of a stretch of partitions.
 
 `tokens.duckdb` has (token, place), sorted by token; DuckDB's zone maps find one in a hundred
-million, and its blocks carry checksums. `rows.arrow` has what each row's place leads to before
+million, and its blocks carry checksums. `rows.raw` has what each row's place leads to before
 anything is decrypted, mapped into memory: by place, so that eight tokens of an order share it.
 `partitions.arrow` has where the partitions are.
 """
@@ -18,8 +18,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from archiver.index.places import PARTITIONS, ROWS
-from archiver.index.reading import Places, Tokens
+from archiver.index.places import PARTITIONS, ROW
+from archiver.index.reading import Places, Rows, Tokens
 from archiver.local_files import disk_errors, make_durable
 
 MEMORY: Final = "1GB"
@@ -29,7 +29,7 @@ PORTION: Final = 4_000_000
 LOWEST: Final = -(1 << 63)
 HIGHEST: Final = (1 << 63) - 1
 _NONE: Final = np.zeros(0, np.int64)
-_PARTS: Final = ("tokens.duckdb", "rows.arrow", "partitions.arrow")
+_PARTS: Final = ("tokens.duckdb", "rows.raw", "partitions.arrow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ def write_segment(
     folder: Path,
     name: str,
     sources: Sequence[TokenSource],
-    rows: Iterable[pa.Table],
+    rows: Iterable[Rows],
     partitions: pa.Table,
     *,
     total: int,
@@ -105,7 +105,7 @@ def write_segment(
         folder: Where to.
         name: Of the segment.
         sources: What is merged.
-        rows: ROWS of all its partitions, in the order of their places.
+        rows: ROW of all its partitions, in the order of their places.
         partitions: PARTITIONS of all of them.
         total: How many tokens the sources have.
         years: Of the partitions' cohorts.
@@ -113,8 +113,8 @@ def write_segment(
     paths = paths_of(folder, name)
     with disk_errors(folder):
         _write_tokens(paths["tokens.duckdb"], sources, total)
-        count = write_arrow(paths["rows.arrow"], ROWS, rows)
-        write_arrow(paths["partitions.arrow"], PARTITIONS, [partitions])
+        count = write_rows(paths["rows.raw"], rows)
+        write_arrow(paths["partitions.arrow"], partitions.cast(PARTITIONS))
         files = {}
         for part, path in paths.items():
             make_durable(path)
@@ -142,6 +142,21 @@ def require_sound(folder: Path, noted: Noted) -> None:
             raise UnusableError(message)
 
 
+def write_rows(path: Path, rows: Iterable[Rows]) -> int:
+    """Write rows; return how many there are."""
+    with path.open("wb") as file:
+        for some in rows:
+            some.tofile(file)
+        return file.tell() // ROW.itemsize
+
+
+def read_rows(path: Path) -> Rows:
+    """Return rows, mapped into memory."""
+    if not path.stat().st_size:
+        return np.zeros(0, ROW)  # nothing cannot be mapped
+    return np.memmap(path, ROW, mode="r")
+
+
 def read_arrow(path: Path) -> pa.Table:
     """Return a table, mapped into memory."""
     with pa.memory_map(str(path)) as source:
@@ -157,14 +172,10 @@ def _portion(sources: Sequence[TokenSource], low: int, high: int) -> pa.Table:
     return pa.table({"token": tokens[order], "place": places[order]})
 
 
-def write_arrow(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
-    """Write a table; return its number of rows."""
-    count = 0
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for table in tables:
-            writer.write_table(table.cast(schema))
-            count += len(table)
-    return count
+def write_arrow(path: Path, table: pa.Table) -> None:
+    """Write a table."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
 
 
 def quoted(path: Path) -> str:

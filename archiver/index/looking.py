@@ -20,9 +20,17 @@ from numpy.typing import NDArray
 
 from archiver.errors import IndexStaleError, IndexUnusableError, RequestError, Said
 from archiver.index.building import lacking, unusable
-from archiver.index.files import Noted, UnusableError, paths_of, quoted, read_arrow, require_sound
+from archiver.index.files import (
+    Noted,
+    UnusableError,
+    paths_of,
+    quoted,
+    read_arrow,
+    read_rows,
+    require_sound,
+)
 from archiver.index.keys import open_names
-from archiver.index.places import Coverage, Hit, Lacking, PartitionPlace
+from archiver.index.places import OPEN, Coverage, Hit, Lacking, PartitionPlace
 from archiver.index.pointer import Pointer
 from archiver.search_tokens import Criterion, Kind, SearchKeys, folded
 from schemas.documents import Footer
@@ -37,8 +45,6 @@ OPTIMIZERS: Final = frozenset(
     {"filter_pushdown", "join_filter_pushdown", "unused_columns", "statistics_propagation"}
 )
 """DuckDB's, of which the questions need these. All 40 take longer than looking a token up."""
-OPEN: Final = (1 << 63) - 1
-"""Stands for the completion of what has none: it may still go on, so it is the newest."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -62,13 +68,12 @@ class _Segment:
     def open(cls, folder: Path, noted: Noted, alias: str) -> "_Segment":
         require_sound(folder, noted)
         paths = paths_of(folder, noted.name)
-        rows, partitions = read_arrow(paths["rows.arrow"]), read_arrow(paths["partitions.arrow"])
-        instants = rows["completed_at"].combine_chunks()
+        rows, partitions = read_rows(paths["rows.raw"]), read_arrow(paths["partitions.arrow"])
         return cls(
             noted=noted,
             alias=alias,
-            completed=instants.view(pa.int64()).fill_null(OPEN).to_numpy(),
-            revision=rows["revision"].combine_chunks().to_numpy(),
+            completed=rows["completed"],
+            revision=rows["revision"],
             partitions=partitions,
             firsts=partitions["first"].to_numpy(),
         )

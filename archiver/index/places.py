@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal
 
+import numpy as np
 import pyarrow as pa
 
 from archiver.search_tokens import Kind
 from schemas.documents import Footer
-from schemas.orders import INSTANT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +80,10 @@ class Lacking:
     days: Sequence[date]
 
 
-ROWS: Final = pa.schema([pa.field("completed_at", INSTANT), pa.field("revision", pa.int32())])
-"""One row for each row of the partitions, in their order."""
+ROW: Final = np.dtype([("completed", "<i8"), ("revision", "<i4")])
+"""What is known of a row before it is decrypted; its completion is microseconds since 1970 UTC."""
+OPEN: Final = (1 << 63) - 1
+"""Stands for the completion of what has none: it may still go on, so it is the newest."""
 
 PARTITIONS: Final = pa.schema(
     [

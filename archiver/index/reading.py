@@ -14,7 +14,7 @@ from archiver import partition, segments
 from archiver.archive import Archive
 from archiver.errors import ObjectMissingError, Said, TamperedError
 from archiver.index.keys import IndexKeys, seal_names
-from archiver.index.places import PARTITIONS, ROWS
+from archiver.index.places import OPEN, PARTITIONS, ROW
 from archiver.search_tokens import (
     ALL_KINDS,
     COLUMNS,
@@ -37,6 +37,7 @@ _ONE_GROUP: Final = 1 << 32
 
 Tokens = NDArray[np.int64]
 Places = NDArray[np.int64]
+Rows = NDArray[np.void]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,8 @@ class Piece:
     tokens: Tokens
     """Unsorted, signed."""
     places: Places
-    rows: pa.Table
-    """ROWS, one for each row of the partition."""
+    rows: Rows
+    """ROW, one for each row of the partition."""
     partition: pa.Table
     """PARTITIONS, one row."""
 
@@ -190,19 +191,22 @@ def _positions(described: Described, rows: pa.Table, stored: SealedObject) -> Pl
     return positions
 
 
-def _own_rows(rows: pa.Table, positions: Places, task: Task) -> pa.Table:
+def _own_rows(rows: pa.Table, positions: Places, task: Task) -> Rows:
     """Return what stands with the order ids: one row for each row of the partition, in order."""
     ids = np.flatnonzero(rows["kind"].to_numpy() == Kind.ORDER_ID)
     order = ids[np.argsort(positions[ids])]
     if not np.array_equal(positions[order], np.arange(task.orders.rows)):
         raise _wrong(task.segment or task.orders)
-    return rows.select(["completed_at", "revision"]).take(pa.array(order)).cast(ROWS)
+    own = np.empty(len(order), ROW)
+    completed = rows["completed_at"].combine_chunks().view(pa.int64()).fill_null(OPEN)
+    own["completed"] = completed.to_numpy()[order]
+    own["revision"] = rows["revision"].to_numpy()[order]
+    return own
 
 
 def _gone(task: Task) -> Piece:
-    nothing = pa.Table.from_pylist(
-        [{"completed_at": None, "revision": 0}] * task.orders.rows, schema=ROWS
-    )
+    nothing = np.zeros(task.orders.rows, ROW)
+    nothing["completed"] = OPEN
     none = np.zeros(0, np.int64)
     record = _record(task, row_groups=[], kinds=sorted(map(int, ALL_KINDS)), names=b"")
     return Piece(tokens=none, places=none, rows=nothing, partition=record)

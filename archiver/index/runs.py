@@ -16,9 +16,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from archiver.index.files import read_arrow, write_arrow
-from archiver.index.places import PARTITIONS, ROWS
-from archiver.index.reading import Piece, Places, Tokens
+from archiver.index.files import read_arrow, read_rows, write_arrow, write_rows
+from archiver.index.reading import Piece, Places, Rows, Tokens
 from archiver.local_files import disk_errors, make_durable, write_whole
 from archiver.tokens import ascending
 
@@ -116,10 +115,10 @@ class Runs:
         with disk_errors(self.folder):
             for name, array in (("tokens", tokens[order]), ("places", places[order])):
                 array.tofile(_raw(self.folder, self.count, name))
-            write_arrow(self._path("rows.arrow"), ROWS, [one.rows for one in self._pieces])
+            write_rows(self._path("rows.raw"), (one.rows for one in self._pieces))
             records = [one.partition for one in self._pieces]
-            write_arrow(self._path("partitions.arrow"), PARTITIONS, records)
-            for name in ("tokens.raw", "places.raw", "rows.arrow", "partitions.arrow"):
+            write_arrow(self._path("partitions.arrow"), pa.concat_tables(records))
+            for name in ("tokens.raw", "places.raw", "rows.raw", "partitions.arrow"):
                 make_durable(self._path(name))
         self.count += 1
         self.tokens += len(tokens)
@@ -131,10 +130,10 @@ class Runs:
         """Return the tokens of all runs."""
         return [Run(self.folder, number) for number in range(self.count)]
 
-    def rows(self) -> Iterator[pa.Table]:
+    def rows(self) -> Iterator[Rows]:
         """Yield the rows of all runs, in the order of their places."""
         for number in range(self.count):
-            yield read_arrow(self.folder / f"{number}.rows.arrow")
+            yield read_rows(self.folder / f"{number}.rows.raw")
 
     def records(self) -> Sequence[pa.Table]:
         """Return the partitions of all runs, in the order of their places."""

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from archiver.index.files import new_name, write_segment
-from archiver.index.places import PARTITIONS, ROWS
+from archiver.index.places import PARTITIONS, ROW
 from archiver.index.pointer import Pointer
 from archiver.index.reading import Piece, sealed_names, signed
 from archiver.index.runs import Runs
@@ -46,11 +46,12 @@ def pieces(total: int) -> Iterator[Piece]:
         for one in np.flatnonzero(of == number).tolist():
             tokens[one] = token_of(KEYS, Kind.CONTACT, f"v{one}@example.com", year)
         times = number * _DAY_US + np.sort(random.integers(0, _DAY_US, ORDERS))
-        columns = [pa.array(times), pa.array(np.ones(ORDERS, np.int32))]
+        rows = np.ones(ORDERS, ROW)
+        rows["completed"] = times
         yield Piece(
             tokens=signed(tokens),
             places=np.tile(np.arange(first, first + ORDERS), TOKENS),
-            rows=pa.table([columns[0].cast(ROWS.field(0).type), columns[1]], schema=ROWS),
+            rows=rows,
             partition=_record(number, first, year),
         )
 

@@ -76,7 +76,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize(
-    "file", ["*.tokens.duckdb", "*.rows.arrow", "*.partitions.arrow", "current-1.json"]
+    "file", ["*.tokens.duckdb", "*.rows.raw", "*.partitions.arrow", "current-1.json"]
 )
 def test_there_is_no_answer_from_a_damaged_index_until_it_is_rebuilt(
     here: Shelf, tmp_path: Path, file: str, damage: str
