@@ -218,29 +218,17 @@ class Index:
         Raises:
             IndexUnusableError: A file rots; there is no answer.
         """
-        found = [self._places_of(criterion) for criterion in criteria]
-        chosen: list[tuple[int, Places]] = []
-        for number in range(len(self._segments)):
-            places = found[0][number]
-            for other in found[1:]:
-                places = np.intersect1d(places, other[number], assume_unique=True)
-            if len(places):
-                chosen.append((number, places))
+        have = self._token_places(self._wanted(criteria))
+        places, *others = (self._combined(criterion, have) for criterion in criteria)
+        for other in others:
+            places = np.intersect1d(places, other, assume_unique=True)
         return self._page(
-            chosen, since=since, until=until, newest_first=newest_first, limit=limit, after=after
+            places, since=since, until=until, newest_first=newest_first, limit=limit, after=after
         )
 
     def find_each(self, criteria: Sequence[Criterion]) -> list[list[Hit]]:
         """Return for each criterion by itself what it finds, newest first: thousands at once."""
-        wanted = [
-            (number, segment, list(criterion.tokens(year)))
-            for criterion in criteria
-            for number, segment in enumerate(self._segments)
-            for year in segment.noted.years
-        ]
-        have = self._token_places(
-            {(n, token) for n, _, wants in wanted for tokens in wants for token in tokens}
-        )
+        have = self._token_places(self._wanted(criteria))
         return [self._page(self._combined(criterion, have)) for criterion in criteria]
 
     def names(
@@ -278,38 +266,30 @@ class Index:
                 if sealed:  # what was destroyed has none
                     yield number, row, json.loads(open_names(keys, sealed, key))
 
-    def _places_of(self, criterion: Criterion) -> list[Places]:
-        """Return the places that a criterion finds, segment by segment, sorted."""
-        wanted = {
+    def _wanted(self, criteria: Iterable[Criterion]) -> set[tuple[int, int]]:
+        """Return the segments and the tokens that are to be looked for in each."""
+        return {
             (number, token)
+            for criterion in criteria
             for number, segment in enumerate(self._segments)
             for year in segment.noted.years
             for tokens in criterion.tokens(year)
             for token in tokens
         }
-        combined = dict(self._combined(criterion, self._token_places(wanted)))
-        return [combined.get(number, _NONE) for number in range(len(self._segments))]
 
-    def _combined(
-        self, criterion: Criterion, have: Mapping[tuple[int, int], Places]
-    ) -> list[tuple[int, Places]]:
-        """Return what any alternative finds: for each, the places that have all of its tokens."""
-        result = []
-        for number, segment in enumerate(self._segments):
-            some = [_NONE]
-            for year in segment.noted.years:
-                for tokens in criterion.tokens(year):
-                    places = have.get((number, tokens[0]), _NONE)
-                    for token in tokens[1:]:
-                        places = np.intersect1d(places, have.get((number, token), _NONE))
-                    some.append(places)
-            united = np.unique(np.concatenate(some))
-            if len(united):
-                result.append((number, united))
-        return result
+    def _combined(self, criterion: Criterion, have: Mapping[int, Places]) -> Places:
+        """Return what any alternative finds, sorted: the places that have all of its tokens."""
+        some = [_NONE]
+        for year in self.years():
+            for tokens in criterion.tokens(year):
+                first, *others = (have.get(token, _NONE) for token in tokens)
+                for other in others:
+                    first = np.intersect1d(first, other, assume_unique=True)
+                some.append(first)
+        return np.unique(np.concatenate(some))
 
-    def _token_places(self, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], Places]:
-        """Return the places of tokens, each looked for in one segment, sorted."""
+    def _token_places(self, wanted: set[tuple[int, int]]) -> dict[int, Places]:
+        """Return the places of tokens."""
         if not wanted:
             return {}
         try:
@@ -317,21 +297,14 @@ class Index:
         except duckdb.Error as error:
             detail = Said("its tokens cannot be read", "其令牌无法读取")
             raise IndexUnusableError(detail=detail) from error
-        result: dict[tuple[int, int], Places] = {}
         tokens, places = found
-        order = np.lexsort((places, tokens))
+        order = np.argsort(tokens, kind="stable")
         tokens, places = tokens[order], places[order]
         starts = np.flatnonzero(np.r_[True, tokens[1:] != tokens[:-1]]) if len(tokens) else tokens
-        for start, end in pairwise([*starts.tolist(), len(tokens)]):
-            token = int(tokens[start]) + (1 << 63)
-            # A place is of one segment only, and segments follow one another.
-            for number, segment in enumerate(self._segments):
-                first = segment.noted.first
-                mine = places[start:end]
-                mine = mine[(mine >= first) & (mine < first + segment.noted.rows)]
-                if len(mine):
-                    result[number, token] = mine
-        return result
+        return {
+            int(tokens[start]) + (1 << 63): places[start:end]
+            for start, end in pairwise([*starts.tolist(), len(tokens)])
+        }
 
     def _asked(self, wanted: Sequence[tuple[int, int]]) -> tuple[NDArray[np.int64], Places]:
         """Ask for each token by itself: zone maps lead to the few blocks that may have it."""
@@ -366,7 +339,7 @@ class Index:
 
     def _page(
         self,
-        chosen: Sequence[tuple[int, Places]],
+        places: Places,
         *,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -374,13 +347,13 @@ class Index:
         limit: int | None = None,
         after: str | None = None,
     ) -> list[Hit]:
-        if not chosen:
-            return []
-        segments = np.concatenate([np.full(len(places), n) for n, places in chosen])
-        places = np.concatenate([places for _, places in chosen])
-        completed = np.concatenate(
-            [self._segments[n].completed[p - self._segments[n].noted.first] for n, p in chosen]
-        )
+        completed = np.empty(len(places), np.int64)
+        firsts = np.array([one.noted.first for one in self._segments], np.int64)
+        numbers = np.searchsorted(firsts, places, side="right") - 1
+        for number in np.unique(numbers).tolist():
+            mine = numbers == number
+            segment = self._segments[number]
+            completed[mine] = segment.completed[places[mine] - segment.noted.first]
         keep = np.ones(len(places), np.bool_)
         if since is not None:
             keep &= completed >= _microseconds(since)
@@ -395,7 +368,7 @@ class Index:
         order = kept[np.lexsort((places[kept], completed[kept]))]
         if newest_first:
             order = order[::-1]
-        return [self._hit(int(segments[at]), int(places[at])) for at in order[:limit]]
+        return [self._hit(int(numbers[at]), int(places[at])) for at in order[:limit]]
 
     def _hit(self, number: int, place: int) -> Hit:
         segment = self._segments[number]
