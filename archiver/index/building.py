@@ -114,7 +114,10 @@ class IndexBuilder:
         if new or not base.segments:
             runs = self._runs(base, entries, deep=deep)
             self._read(runs, base, new, deep=deep)
-            base = self._merge(base, runs, entries)
+            try:
+                base = self._merge(base, runs, entries)
+            except UnusableError as error:
+                raise unusable(error) from None
             runs.clear()
         return self._built(base, len(new))
 

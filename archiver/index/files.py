@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,6 +19,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from archiver.errors import LocalDiskError, Said
 from archiver.index.places import PARTITIONS, ROW
 from archiver.index.reading import Places, Rows, Tokens
 from archiver.local_files import disk_errors, make_durable
@@ -66,12 +68,16 @@ class TokenFile:
 
     def between(self, low: int, high: int) -> tuple[Tokens, Places]:
         """Return a stretch."""
-        with duckdb.connect(config={"threads": "2"}) as connection:
-            connection.execute(f"ATTACH {quoted(self.path)} AS s (READ_ONLY)")
-            found = connection.execute(
-                "SELECT token, place FROM s.tokens WHERE token BETWEEN ?::BIGINT AND ?::BIGINT",
-                [low, high],
-            ).fetchnumpy()
+        try:
+            with duckdb.connect(config={"threads": "2"}) as connection:
+                connection.execute(f"ATTACH {quoted(self.path)} AS s (READ_ONLY)")
+                found = connection.execute(
+                    "SELECT token, place FROM s.tokens WHERE token BETWEEN ?::BIGINT AND ?::BIGINT",
+                    [low, high],
+                ).fetchnumpy()
+        except duckdb.Error:
+            message = f"{self.path.name} cannot be read"
+            raise UnusableError(message) from None
         return found["token"], found["place"]
 
 
@@ -111,14 +117,20 @@ def write_segment(
         years: Of the partitions' cohorts.
     """
     paths = paths_of(folder, name)
-    with disk_errors(folder):
-        _write_tokens(paths["tokens.duckdb"], sources, total)
-        count = write_rows(paths["rows.raw"], rows)
-        write_arrow(paths["partitions.arrow"], partitions.cast(PARTITIONS))
-        files = {}
-        for part, path in paths.items():
-            make_durable(path)
-            files[part] = {"sha256": _sha256(path), **_place(path)}
+    files = {}
+    try:
+        with disk_errors(folder), _disk_errors_of_duckdb(folder):
+            _write_tokens(paths["tokens.duckdb"], sources, total)
+            count = write_rows(paths["rows.raw"], rows)
+            write_arrow(paths["partitions.arrow"], partitions.cast(PARTITIONS))
+            for part, path in paths.items():
+                make_durable(path)
+                files[part] = {"sha256": _sha256(path), **_place(path)}
+    except (LocalDiskError, UnusableError):
+        for path in files_of_segments(folder):
+            if path.name.startswith(f"{name}."):
+                path.unlink(missing_ok=True)  # half of it would take the space that is missing
+        raise
     first = partitions["first"][0].as_py() if len(partitions) else 0
     return Noted(name=name, first=first, rows=count, tokens=total, years=sorted(years), files=files)
 
@@ -163,6 +175,16 @@ def read_arrow(path: Path) -> pa.Table:
         return pa.ipc.open_file(source).read_all()
 
 
+@contextmanager
+def _disk_errors_of_duckdb(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        # It says how much it wrote where, not why; on a new file there is one reason.
+        detail = Said(f"{folder}: the index could not be written", f"{folder}：无法写入索引")
+        raise LocalDiskError(detail=detail) from error
+
+
 def _portion(sources: Sequence[TokenSource], low: int, high: int) -> pa.Table:
     parts = [(_NONE, _NONE), *(source.between(low, high) for source in sources)]
     tokens = np.concatenate([tokens for tokens, _ in parts])
@@ -192,8 +214,6 @@ def stretches(total: int) -> Iterator[tuple[int, int]]:
 
 
 def _write_tokens(path: Path, sources: Sequence[TokenSource], total: int) -> None:
-    for one in (path, path.with_name(path.name + ".wal")):
-        one.unlink(missing_ok=True)
     config: dict[str, Any] = {"memory_limit": MEMORY, "threads": "2", "temp_directory": ""}
     with duckdb.connect(str(path), config=config) as connection:
         connection.execute("CREATE TABLE tokens (token BIGINT NOT NULL, place BIGINT NOT NULL)")
@@ -210,6 +230,8 @@ def _write_tokens(path: Path, sources: Sequence[TokenSource], total: int) -> Non
                 connection.execute("INSERT INTO tokens SELECT token, place FROM portion")
                 connection.unregister("portion")
                 written += len(portion)
+        # Closing would swallow it if this fails, and leave what was written in the log beside it.
+        connection.execute("CHECKPOINT")
     if written != total:
         message = f"{written} of {total} tokens were merged"
         raise UnusableError(message)
