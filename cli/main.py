@@ -25,10 +25,12 @@ from cli.commands.login import login, logout
 from cli.commands.nightly import nightly
 from cli.commands.operator import operator
 from cli.commands.prove_lock import prove_lock
+from cli.commands.rebuild_index import rebuild_index
 from cli.commands.reconcile import reconcile
 from cli.commands.schedule import schedule
 from cli.commands.source import source
 from cli.commands.status import status
+from cli.commands.update_index import update_index
 from cli.options import Call, guess, words_of
 from cli.report import Alarm, Report, alarm_of, as_json, document
 
@@ -108,6 +110,8 @@ def program() -> None:
 
 
 for _command in (demo, init, source, prove_lock, nightly, backfill, reconcile, status, schedule):
+    program.add_command(_command)
+for _command in (rebuild_index, update_index):
     program.add_command(_command)
 for _command in (operator, login, logout, approvals, approve, access):
     program.add_command(_command)

@@ -9,13 +9,24 @@ import sys
 
 from rich.console import Console
 
-from tests.bench import backfill, encryption, memory, profile, puts, sealing, startup, status
+from tests.bench import (
+    backfill,
+    encryption,
+    index,
+    memory,
+    profile,
+    puts,
+    sealing,
+    startup,
+    status,
+)
 from tests.bench.figures import Figure, show
 from tests.bench.ground import Ground, open_ground
 from tests.servers.shared import ServerMissingError
 
 BENCHMARKS = {
-    module.NAME: module for module in (startup, status, puts, encryption, sealing, backfill, memory)
+    module.NAME: module
+    for module in (startup, status, puts, encryption, sealing, backfill, memory, index)
 }
 PROFILE = "profile"
 
@@ -29,6 +40,7 @@ def main() -> None:
         "many_orders": chosen.many_orders,
         "history_orders": chosen.history_orders,
         "runs": chosen.runs,
+        "tokens": chosen.tokens,
     }
     with open_ground(console, **sizes) as ground:
         if PROFILE in chosen.names:
@@ -58,6 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--orders", type=int, default=1_000_000, help="of the large day")
     parser.add_argument("--many-orders", type=int, default=5_000_000, help="of the largest day")
     parser.add_argument("--history-orders", type=int, default=3_000_000, help="of 90 days")
+    parser.add_argument("--tokens", type=int, default=100_000_000, help="of the search index")
     parser.add_argument("--runs", type=int, default=3, help="pairs of runs against a peer")
     parser.add_argument("--json", action="store_true", help="figures as JSON on stdout")
     chosen = parser.parse_args()

@@ -35,6 +35,7 @@ class Ground:
     many_orders: int
     history_orders: int
     runs: int
+    tokens: int
     _server: MariaDB | None = None
     _shops: dict[tuple[int, int], ShopDatabase] = field(default_factory=dict)
     _archives: int = 0
@@ -137,7 +138,13 @@ url = "{url}"
 
 @contextmanager
 def open_ground(
-    console: Console, *, orders: int, many_orders: int, history_orders: int, runs: int
+    console: Console,
+    *,
+    orders: int,
+    many_orders: int,
+    history_orders: int,
+    runs: int,
+    tokens: int,
 ) -> Iterator[Ground]:
     """Give the ground of one run; servers and folders are gone afterwards."""
     with (
@@ -152,4 +159,5 @@ def open_ground(
             many_orders=many_orders,
             history_orders=history_orders,
             runs=runs,
+            tokens=tokens,
         )
