@@ -243,6 +243,26 @@ class StatementAccountError(StatementError):
     zh = "账单 {file} 属于其他账户：{detail}"
 
 
+class IndexStaleError(ArchiverError):
+    """The local index does not know what was sealed since; an answer would be in part."""
+
+    exit = Exit.FIX_REQUEST
+    code = "index-stale"
+    en = "The local index ends at manifest {known}, the archive at {manifest}"
+    zh = "本地索引止于第 {known} 号清单，而档案已至第 {manifest} 号"
+    next = "archiver update-index"
+
+
+class IndexUnusableError(ArchiverError):
+    """The local index is missing, damaged, or of another archive; there is no answer from it."""
+
+    exit = Exit.FIX_REQUEST
+    code = "index-unusable"
+    en = "The local index cannot be used: {detail}"
+    zh = "本地索引无法使用：{detail}"
+    next = "archiver rebuild-index"
+
+
 # --- 10: try again later ----------------------------------------------------------------------
 
 

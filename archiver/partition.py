@@ -90,6 +90,7 @@ class FileWriter:
         *,
         footer_key: str,
         plain_encoded: Iterable[str] = (),
+        encodings: Mapping[str, str] | None = None,
     ) -> None:
         """Open the file.
 
@@ -99,6 +100,7 @@ class FileWriter:
             leaf_keys: For every Parquet leaf of `schema` the name of its KEK.
             footer_key: The name of the KEK that opens the footer.
             plain_encoded: Leaves whose values hardly repeat: a dictionary would cost space.
+            encodings: Parquet encodings of some of these, so close that nothing compresses them.
         """
         if leaf_keys.keys() != leaf_paths(schema).keys():
             # pyarrow would leave it unencrypted, and say nothing.
@@ -109,13 +111,14 @@ class FileWriter:
             column_keys.setdefault(name, []).append(path)
         self._sink = pa.BufferOutputStream()
         self._ranges: list[RowGroupRange] = []
-        unique = frozenset(plain_encoded)
+        unique, packed = frozenset(plain_encoded), dict(encodings or {})
         self._writer = pq.ParquetWriter(
             self._sink,
             schema,
-            compression="zstd",
-            compression_level=ZSTD_LEVEL,
+            compression={path: "none" if path in packed else "zstd" for path in leaf_keys},
+            compression_level={path: ZSTD_LEVEL for path in leaf_keys if path not in packed},
             use_dictionary=[path for path in leaf_keys if path not in unique],
+            column_encoding=packed or None,
             # Statistics would repeat values in the footer; whoever holds the base key may
             # see them there, but no reader of ours uses them.
             write_statistics=False,

@@ -6,7 +6,6 @@ dying on any line leaves orphans that nobody can read: their keys were in memory
 """
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +14,10 @@ from datetime import date, datetime
 from time import perf_counter
 from typing import Final, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from archiver import canonical, keyring, layout, merkle, partition, retention, tokens
+from archiver import canonical, keyring, layout, merkle, partition, retention, segments, tokens
 from archiver.archive import Archive
 from archiver.batch import Batch, Paid, added, paid_by_channel
 from archiver.errors import ReadBackError, RetentionRefusedError, Said
@@ -27,18 +25,17 @@ from archiver.known import LEAVES as KNOWN_LEAVES
 from archiver.known import known_kek
 from archiver.partition import EncryptedFile
 from archiver.ports import StoredObject
+from archiver.search_tokens import SearchKeys
 from schemas.documents import Cohort, Footer, SealedObject
-from schemas.orders import DELIVERY, KNOWN_V1, ORDER_V1, REJECT_V1, SEGMENT_V1, leaf_paths
+from schemas.orders import DELIVERY, KNOWN_V1, ORDER_V1, REJECT_V1, leaf_paths
 
 MAX_OVERSHOOT_DAYS: Final = 31
 """A lock that ends later than class and month allow is a mistake that cannot be undone."""
 
-ORDER_ID_KIND: Final = 1
 log: Final = logging.getLogger(__name__)
 
 ORDER_LEAVES: Final = leaf_paths(ORDER_V1)
 REJECT_LEAVES: Final = leaf_paths(REJECT_V1)
-SEGMENT_LEAVES: Final = dict.fromkeys(leaf_paths(SEGMENT_V1), "index")
 
 _UNIQUE: Final = frozenset(
     {
@@ -57,7 +54,6 @@ _UNIQUE: Final = frozenset(
         "deliveries.list.element.card_token",
         "token",
         "digest",
-        "row",
         "row_digest",
     }
 )
@@ -129,7 +125,11 @@ def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         },
         merkle_root=merkle.tree_hash(leaves).hex(),
     )
-    segment = _seal_segment(archive, batch, cohort, orders, file)
+    # Search tokens of different years of cohorts cannot be joined without the token key.
+    year = batch.cohort[-7:-3]
+    keys = SearchKeys(archive.night_keys().token_key)
+    table = segments.segment_table(keys, year, written, orders, file)
+    segment = _seal_segment(archive, batch, cohort, orders, table)
     known = _seal_known(archive, batch, cohort, of=orders.key)
     paid = [
         paid_by_channel(back, batch.day)
@@ -174,27 +174,18 @@ _SEALERS: Final = {"orders": _seal_orders, "rejects": _seal_rejects, "known": _s
 
 
 def _seal_segment(
-    archive: Archive, batch: Batch, cohort: Cohort, orders: SealedObject, file: EncryptedFile
+    archive: Archive,
+    batch: Batch,
+    cohort: Cohort,
+    orders: SealedObject,
+    table: pa.Table,
 ) -> SealedObject:
     """Seal the piece of the search index that finds the rows of `orders`."""
     key = _new_key("segments", batch)
     kek = os.urandom(keyring.KEK_SIZE)
-    rows = _segment_rows(archive.night_keys().token_key, batch)
-    about = {
-        "orders": orders.key,
-        "version_id": orders.version_id,
-        "size_bytes": orders.size_bytes,
-        "footer": {"length": file.footer_length, "sha256": file.footer_sha256},
-        "row_groups": [[r.offset, r.length, r.rows] for r in file.row_groups],
-    }
-    schema = SEGMENT_V1.with_metadata({"schema": "SEGMENT_V1", "partition": json.dumps(about)})
-    writer = partition.FileWriter(
-        schema, {"index": kek}, SEGMENT_LEAVES, footer_key="index", plain_encoded=_UNIQUE
-    )
-    writer.write_row_group(rows.cast(schema))
-    segment = writer.finish()
+    segment = segments.write_segment(table, kek)
     stored = _put(archive, key, segment, batch.retain_until)
-    list(_read_back(archive, stored, segment, {"index": kek}, SEGMENT_LEAVES, equal=[rows]))
+    list(_read_back(archive, stored, segment, {"index": kek}, segments.LEAVES, equal=[table]))
     return _described(
         "segments",
         stored,
@@ -203,24 +194,6 @@ def _seal_segment(
         keys={"index": keyring.seal_kek(cohort, "index", kek, key)},
         of=orders.key,
     )
-
-
-def _segment_rows(token_key: bytes, batch: Batch) -> pa.Table:
-    """Return the order-id tokens of a batch, sorted."""
-    # One key per year of cohorts: tokens of different years cannot be joined without it.
-    year = batch.cohort[-7:-3]
-    key = tokens.derive_key(token_key, f"search/{year}/{ORDER_ID_KIND}")
-    heads = tokens.first_64_bits(tokens.tokens(key, batch.rows["order_id"].combine_chunks()))
-    order = np.argsort(heads, kind="stable")
-    columns = [
-        pa.array(np.full(len(order), ORDER_ID_KIND, np.uint8)),
-        pa.array(heads[order]),
-        pa.array((order // partition.ROW_GROUP_ROWS).astype(np.uint16)),
-        pa.array((order % partition.ROW_GROUP_ROWS).astype(np.uint32)),
-        batch.rows["revision"].combine_chunks().take(pa.array(order)),
-        batch.rows["completed_at"].combine_chunks().take(pa.array(order)),
-    ]
-    return pa.Table.from_arrays(columns, schema=SEGMENT_V1)
 
 
 def _seal_known(

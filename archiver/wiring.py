@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from archiver.access_log import AccessLog
     from archiver.capture import MappedSource
     from archiver.fencing import Fencing
+    from archiver.index import Index, IndexBuilder
     from archiver.nightly import Night
     from archiver.retirement import Retired
     from archiver.sources.database import DatabaseSource
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 ANCHOR: Final = "archive.json"
 RUN_LOCK: Final = "night.lock"
+SEARCH: Final = "search"
 SEALERS: Final = 2
 """Partitions sealed at once: one is compressed while another is sent and read back."""
 
@@ -257,13 +259,33 @@ class Installation:
         Raises:
             KeyUnavailableError: It is not here, or is another archive's.
         """
+        return self._root(archive, "base")
+
+    def _root(self, archive: Archive, role: Literal["base", "reveal"]) -> KeyPair:
         return roots.open_root(
-            self.places.roots["base"],
-            archive.document.roots["base"],
+            self.places.roots[role],
+            archive.document.roots[role],
             archive.id,
-            "base",
+            role,
             environment=self.environment,
         )
+
+    def index_builder(
+        self, archive: Archive, progress: Progress, *, cards: bool = False
+    ) -> "IndexBuilder":
+        """Return what builds the search index, with the base root open; if `cards`, both roots."""
+        from archiver.index import IndexBuilder, IndexKeys
+
+        reveal = self._root(archive, "reveal") if cards else None
+        keys = IndexKeys.open(archive, self.base_root(archive), reveal)
+        folder = self.index_folder / SEARCH
+        return IndexBuilder(archive=archive, keys=keys, folder=folder, progress=progress)
+
+    def index(self, archive: Archive) -> "Index":
+        """Open the search index that is published on this host; see `Index.open`."""
+        from archiver.index import Index
+
+        return Index.open(self.index_folder / SEARCH, archive.id)
 
     def catalog(self, archive: Archive) -> Catalog:
         """Return the manifests, not yet read."""

@@ -24,10 +24,12 @@ from cli.commands.login import login, logout
 from cli.commands.nightly import nightly
 from cli.commands.operator import operator
 from cli.commands.prove_lock import prove_lock
+from cli.commands.rebuild_index import rebuild_index
 from cli.commands.reconcile import reconcile
 from cli.commands.schedule import schedule
 from cli.commands.source import source
 from cli.commands.status import status
+from cli.commands.update_index import update_index
 from cli.options import Call, guess, words_of
 from cli.report import Alarm, Report, alarm_of, as_json, document
 
@@ -106,7 +108,18 @@ def program() -> None:
     """
 
 
-for _command in (demo, init, source, prove_lock, nightly, reconcile, status, schedule):
+for _command in (
+    demo,
+    init,
+    source,
+    prove_lock,
+    nightly,
+    reconcile,
+    status,
+    schedule,
+    rebuild_index,
+    update_index,
+):
     program.add_command(_command)
 for _command in (operator, login, logout, approvals, approve, access):
     program.add_command(_command)

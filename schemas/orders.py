@@ -217,16 +217,16 @@ REJECT_V1: Final = pa.schema(
 
 SEGMENT_V1: Final = pa.schema(
     [
-        _field("kind", pa.uint8(), "archive: 1 = order id (FORMAT.md 6)", required=True),
+        _field("kind", pa.uint8(), "archive: what the token is of (FORMAT.md 6)", required=True),
         _field("token", pa.uint64(), "archive: first 64 bits, big-endian", required=True),
         _field("row_group", pa.uint16(), "position in the partition", required=True),
         _field("row", pa.uint32(), "row within the row group", required=True),
-        _field("revision", pa.int32(), "archive", required=True),
-        _field("completed_at", INSTANT, "archive; null while the order is open", unit="UTC"),
+        _field("revision", pa.int32(), "archive; kind 1 only, else 0", required=True),
+        _field("completed_at", INSTANT, "archive; kind 1 only, null if unknown", unit="UTC"),
     ],
     metadata={"schema": "SEGMENT_V1"},
 )
-"""Sorted by (kind, token). Key-value metadata `partition` is JSON: FORMAT.md 6."""
+"""Sorted by (kind, token). Key-value metadata `partition` and `search` are JSON: FORMAT.md 6."""
 
 KNOWN_V1: Final = pa.schema(
     [

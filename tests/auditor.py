@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 
 from archiver.errors import TamperedError
 from archiver.ports import ObjectStore
-from tests import format_reader
+from tests import format_reader, search_oracle
 from tests.archives import Place
 from tests.slow_canonical import commitment, order_leaf, reject_leaf, tree_hash
 
@@ -130,6 +130,7 @@ class _Auditor:
         self.token_key = secret_in(place.keys.token, "secret")
         self.seeds: dict[tuple[str, str], bytes] = {}
         self.rows: dict[str, list[Row]] = {}
+        self.search_keys: dict[str, bytes] = {}
         self.found = Audit()
         self.predecessors = self._predecessors()
 
@@ -321,23 +322,31 @@ class _Auditor:
         assert sum(length for _, length, _ in about["row_groups"]) + 4 == (
             of["size_bytes"] - of["footer"]["length"]
         )
-        key = derived(self.token_key, f"search/{_month(of)[:4]}/1")
+        search = json.loads(table.schema.metadata.get(b"search", b'{"kinds": [1]}'))
         expected = sorted(
             (
-                int.from_bytes(token(key, row["order_id"].encode())[:8], "big"),
+                kind,
+                self._search_token(of, kind, value),
                 *places[position],
-                row["revision"],
-                row["completed_at"],
+                *((row["revision"], row["completed_at"]) if kind == 1 else (0, None)),
             )
             for position, row in enumerate(rows)
+            for kind, value in search_oracle.wanted(row)
+            if kind in search["kinds"]
         )
-        found = [
-            (row["token"], row["row_group"], row["row"], row["revision"], row["completed_at"])
-            for row in named.rows
-        ]
-        assert sorted(found) == expected
-        assert [row["token"] for row in named.rows] == sorted(row["token"] for row in named.rows)
-        assert {row["kind"] for row in named.rows} == {1}
+        columns = ("kind", "token", "row_group", "row", "revision", "completed_at")
+        found = [tuple(row[name] for name in columns) for row in named.rows]
+        assert sorted(found, key=lambda one: one[:4]) == expected
+        assert [one[:2] for one in found] == sorted(one[:2] for one in found)
+        for name, (outer, inner) in search_oracle.NAMES.items():
+            names = {str(row[outer][inner]) for row in rows if (row[outer] or {}).get(inner)}
+            assert search.get("names", {name: sorted(names)})[name] == sorted(names)
+
+    def _search_token(self, of: Mapping[str, Any], kind: int, value: str) -> int:
+        purpose = "card" if kind == 8 else f"search/{_month(of)[:4]}/{kind}"
+        if purpose not in self.search_keys:
+            self.search_keys[purpose] = derived(self.token_key, purpose)
+        return int.from_bytes(token(self.search_keys[purpose], value.encode())[:8], "big")
 
     def _require_known(self, said: Mapping[str, Any], named: Named) -> None:
         if named.about["of"] is None:

@@ -9,13 +9,13 @@ import sys
 
 from rich.console import Console
 
-from tests.bench import encryption, memory, profile, puts, sealing, startup, status
+from tests.bench import encryption, index, memory, profile, puts, sealing, startup, status
 from tests.bench.figures import Figure, show
 from tests.bench.ground import Ground, open_ground
 from tests.servers.shared import ServerMissingError
 
 BENCHMARKS = {
-    module.NAME: module for module in (startup, status, puts, encryption, sealing, memory)
+    module.NAME: module for module in (startup, status, puts, encryption, sealing, memory, index)
 }
 PROFILE = "profile"
 
@@ -24,7 +24,12 @@ def main() -> None:
     """Run the chosen benchmarks."""
     chosen = _arguments()
     console = Console(stderr=chosen.json)
-    sizes = {"orders": chosen.orders, "many_orders": chosen.many_orders, "runs": chosen.runs}
+    sizes = {
+        "orders": chosen.orders,
+        "many_orders": chosen.many_orders,
+        "runs": chosen.runs,
+        "tokens": chosen.tokens,
+    }
     with open_ground(console, **sizes) as ground:
         if PROFILE in chosen.names:
             profile.show(ground)
@@ -52,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join((*BENCHMARKS, PROFILE)))
     parser.add_argument("--orders", type=int, default=1_000_000, help="of the large day")
     parser.add_argument("--many-orders", type=int, default=5_000_000, help="of the largest day")
+    parser.add_argument("--tokens", type=int, default=100_000_000, help="of the search index")
     parser.add_argument("--runs", type=int, default=3, help="pairs of runs against a peer")
     parser.add_argument("--json", action="store_true", help="figures as JSON on stdout")
     chosen = parser.parse_args()

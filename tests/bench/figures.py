@@ -61,7 +61,7 @@ def show(figures: Iterable[Figure], console: Console) -> None:
 
 
 def _value(value: float, unit: str) -> str:
-    if unit in {"PUTs", "rows/s", "MB", "bytes/order"}:
+    if unit in {"PUTs", "rows/s", "tokens/s", "MB", "bytes/order"}:
         return f"{value:,.0f} {unit}"
     return f"{value:.3g} {unit}" if value < 1 else f"{value:.2f} {unit}"
 

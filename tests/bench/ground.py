@@ -34,6 +34,7 @@ class Ground:
     orders: int
     many_orders: int
     runs: int
+    tokens: int
     _server: MariaDB | None = None
     _shops: dict[int, ShopDatabase] = field(default_factory=dict)
     _archives: int = 0
@@ -126,7 +127,9 @@ url = "{url}"
 
 
 @contextmanager
-def open_ground(console: Console, *, orders: int, many_orders: int, runs: int) -> Iterator[Ground]:
+def open_ground(
+    console: Console, *, orders: int, many_orders: int, runs: int, tokens: int
+) -> Iterator[Ground]:
     """Give the ground of one run; servers and folders are gone afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
@@ -139,4 +142,5 @@ def open_ground(console: Console, *, orders: int, many_orders: int, runs: int) -
             orders=orders,
             many_orders=many_orders,
             runs=runs,
+            tokens=tokens,
         )

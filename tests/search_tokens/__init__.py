@@ -1,0 +1,1 @@
+"""Tests of `archiver.search_tokens`."""
