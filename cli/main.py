@@ -19,6 +19,7 @@ from archiver.errors import ArchiverError, Exit
 from cli.commands.access import access
 from cli.commands.approve import approvals, approve
 from cli.commands.demo import demo
+from cli.commands.find import find
 from cli.commands.init import init
 from cli.commands.login import login, logout
 from cli.commands.nightly import nightly
@@ -26,7 +27,9 @@ from cli.commands.operator import operator
 from cli.commands.prove_lock import prove_lock
 from cli.commands.rebuild_index import rebuild_index
 from cli.commands.reconcile import reconcile
+from cli.commands.reveal import reveal
 from cli.commands.schedule import schedule
+from cli.commands.show import diagnose, show, why
 from cli.commands.source import source
 from cli.commands.status import status
 from cli.commands.update_index import update_index
@@ -109,16 +112,8 @@ def program() -> None:
 
 
 for _command in (
-    demo,
-    init,
-    source,
-    prove_lock,
-    nightly,
-    reconcile,
-    status,
-    schedule,
-    rebuild_index,
-    update_index,
+    *(demo, init, source, prove_lock, nightly, reconcile, status, schedule),
+    *(rebuild_index, update_index, find, show, why, diagnose, reveal),
 ):
     program.add_command(_command)
 for _command in (operator, login, logout, approvals, approve, access):
