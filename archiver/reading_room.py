@@ -16,11 +16,14 @@ from archiver.archive import Archive
 from archiver.desk import Desk
 from archiver.index import Index, IndexKeys, PartitionPlace
 from archiver.lookup.absence import coverage_of
-from archiver.lookup.answering import Answering, Grounds
+from archiver.lookup.answering import Answering, Grounds, filters_of
 from archiver.lookup.finding import Finder, FoundOrder
 from archiver.lookup.opening import BaseKeys, Opener
+from archiver.lookup.question import Question, digest
+from archiver.lookup.scanning import Scanner
 from archiver.operators import Session
 from archiver.policy import Role
+from archiver.ports import Progress
 from archiver.wiring import Installation
 from schemas.documents import Manifest
 
@@ -53,19 +56,36 @@ class ReadingRoom:
         """Return a manifest, verified; see `Archive.read_signed`."""
         return read_manifest(self.archive, number)
 
+    def require_approval(self, kind: str, question: Question) -> None:
+        """Take somebody else's approval for what support does with many orders at once.
+
+        Raises:
+            ApprovalNeededError: It waits; it was asked for now.
+        """
+        if self.session.role is not Role.SUPPORT:
+            return
+        tokens = [one.token if one else "" for one in self.finder.sought(question.facts)]
+        asked = {"question": digest(question, tokens)}
+        said = f"{kind} {', '.join(f'{k}={v}' for k, v in filters_of(question).items())}"
+        approval = self.desk.approvals.require_granted(kind, asked, self.session, said=said)
+        self.desk.approvals.consume(approval, self.session)
+
     def due(self, found: FoundOrder) -> datetime:
         """Return until when an order's partition is locked, as its manifest says."""
         return due_of(self.archive, found.hit.partition)
 
 
 @contextmanager
-def reading_room(installation: Installation, command: str, why: Grounds) -> Iterator[ReadingRoom]:
+def reading_room(
+    installation: Installation, command: str, why: Grounds, progress: Progress
+) -> Iterator[ReadingRoom]:
     """Open a room for whoever is logged in on this host.
 
     Args:
         installation: The configuration.
         command: What he is about to do, as in `archiver.policy.COMMANDS`.
         why: On which grounds.
+        progress: Shows long scans.
 
     Raises:
         LoginNeededError: Nobody is logged in.
@@ -100,6 +120,7 @@ def reading_room(installation: Installation, command: str, why: Grounds) -> Iter
             grounds=why,
             log=desk.access_log,
             finder=finder,
+            scanner=Scanner(finder=finder, progress=progress),
             coverage=coverage,
             zone=archive.rules.zone,
         )

@@ -1,5 +1,6 @@
 """What the commands that look orders up share: a desk to ask at, and answers as JSON."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 def opened_room(call: Call, command: str, why: "Grounds") -> "Iterator[ReadingRoom]":
     """Open the room in which whoever is logged in here asks."""
     from archiver.reading_room import reading_room
+    from cli.screen import Bar
 
-    with reading_room(call.installation(), command, why) as room:
+    with (
+        Bar(sys.stderr, call.words("find.partitions")) as bar,
+        reading_room(call.installation(), command, why, bar) as room,
+    ):
         call.archive = room.archive.id
         yield room
 

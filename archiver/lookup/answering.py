@@ -22,6 +22,7 @@ from archiver.index import Lacking
 from archiver.lookup.absence import Answer, Coverage, absence
 from archiver.lookup.finding import Finder, Found, FoundOrder
 from archiver.lookup.question import Conditions, Fact, Question
+from archiver.lookup.scanning import Scanner, ScanTooLargeError
 from archiver.lookup.shown import instant
 from archiver.policy import MayAsk, Role
 from archiver.refusals import NotAllowedError, PurposeMissingError
@@ -105,6 +106,7 @@ class Answering:
     grounds: Grounds
     log: AccessLog
     finder: Finder = field(repr=False)
+    scanner: Scanner = field(repr=False)
     coverage: Coverage
     zone: ZoneInfo
 
@@ -119,8 +121,36 @@ class Answering:
         """
         self._require("find", question)
         with self._recording_failures("find", question):
-            found = self.finder.find(question)
+            found = self._search(question)
         return self._answered("find", question, found)
+
+    def export(self, question: Question) -> Answered:
+        """Answer with all orders at once, for a file: `question.limit` is the most there may be.
+
+        Raises what `find` raises, and:
+            ScanTooLargeError: There are more.
+        """
+        self._require("export", question)
+        with self._recording_failures("export", question):
+            found = self._search(question)
+            if found.next is not None:
+                most = f"{question.limit:,}"
+                raise ScanTooLargeError(
+                    detail=Said(f"more than {most} orders", f"超过 {most} 笔订单")
+                )
+        return self._answered("export", question, found)
+
+    def _search(self, question: Question) -> Found:
+        if question.facts:
+            return self.finder.find(question)
+        if not question.conditions.timed:
+            raise RequestError(
+                detail=Said(
+                    "nothing is asked for: give a number, a contact, … or days (--from, --to)",
+                    "未指定查询内容：请给出单号、联系方式等，或日期（--from、--to）",
+                )
+            )
+        return self.scanner.find(question)
 
     def cards(
         self, cards: Sequence[Fact], source: str | None, advance: Callable[[int], None]

@@ -91,7 +91,8 @@ class Finder:
         search = _Search(self, found, wanted, question)
         behind = question.after.behind if question.after else None
         opened = 0
-        while len(found.orders) < question.limit and opened < MOST_OPENED:
+        most = max(MOST_OPENED, question.limit)
+        while len(found.orders) < question.limit and opened < most:
             batch = search.hits(behind, min(AT_ONCE, question.limit - len(found.orders)))
             if not batch:
                 return found
@@ -199,6 +200,22 @@ class Finder:
             if position_of(hit) in rows:
                 yield hit, rows[position_of(hit)]
 
+    def require_due(self, place: PartitionPlace, missing: ObjectMissingError) -> None:
+        """Accept that a partition, or its keys, are gone only where its time is over.
+
+        Raises:
+            TamperedError: It had to be kept.
+        """
+        due = self.due(place)
+        if due > self.now():
+            raise TamperedError(
+                key=place.key,
+                detail=Said(
+                    f"it is gone before {due:%Y-%m-%d}: {missing.text('en')}",
+                    f"在 {due:%Y-%m-%d} 之前已不存在：{missing.text('zh')}",
+                ),
+            ) from missing
+
     def _opened(
         self, found: Found, pending: Pending, future: Future[Sequence[Row]]
     ) -> Sequence[Row]:
@@ -206,15 +223,7 @@ class Finder:
         try:
             rows = future.result()
         except ObjectMissingError as missing:
-            due = self.due(place)
-            if due > self.now():
-                raise TamperedError(
-                    key=place.key,
-                    detail=Said(
-                        f"it is gone before {due:%Y-%m-%d}: {missing.text('en')}",
-                        f"在 {due:%Y-%m-%d} 之前已不存在：{missing.text('zh')}",
-                    ),
-                ) from missing
+            self.require_due(place, missing)
             found.disposed += 1
             return ()
         if place.key not in found.objects:

@@ -60,7 +60,7 @@ class Conditions:
     """Exclusive. Of the completion; of the creation, where the order is unfinished."""
     outcomes: Sequence[str] = ()
     product: str | None = None
-    """Part of the product's name, whatever the case."""
+    """Part of the product's name, whatever its case and width."""
     channel: str | None = None
     """A payment's method or channel."""
     amount: Decimal | None = None

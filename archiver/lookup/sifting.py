@@ -13,8 +13,10 @@ from typing import Final
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from archiver.lookup.question import Conditions
+from archiver.search_tokens import folded
 
 LEAVES: Final = (
     "source",
@@ -69,6 +71,9 @@ def sift(
         conditions: What must hold.
     """
     clauses, values = _clauses(conditions)
+    if conditions.product is not None:
+        clauses.append("list_contains(?::VARCHAR[], product.name)")
+        values.append(_names_with(orders, conditions.product))
     numbered = orders.append_column("place", pa.array(np.arange(len(orders))))
     connection.register("orders", numbered)
     try:
@@ -98,8 +103,6 @@ def _clauses(asked: Conditions) -> tuple[list[str], list[object]]:
         add("list_contains(?::VARCHAR[], outcome)", list(asked.outcomes))
     if asked.source is not None:
         add("source = ?::VARCHAR", asked.source)
-    if asked.product is not None:
-        add(f"contains({_folded('product.name')}, {_folded('?::VARCHAR')})", asked.product)
     if asked.channel is not None:
         # A name, not a part of one: `pay` must not find `alipay`.
         add(
@@ -117,6 +120,12 @@ def _clauses(asked: Conditions) -> tuple[list[str], list[object]]:
             asked.amount,
         )
     return clauses, values
+
+
+def _names_with(orders: pa.Table, word: str) -> list[str]:
+    """Return the different product names that contain a word, folded as the index folds them."""
+    names = pc.unique(pc.struct_field(orders["product"], "name")).drop_null().to_pylist()
+    return [name for name in names if folded(word) in folded(name)]
 
 
 def _folded(expression: str) -> str:

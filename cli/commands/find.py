@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -43,6 +44,7 @@ STDIN: Final = "-"
         "archiver find --card - --case 公调证字12号 < card.txt",
         "archiver find --cards-from - --case 公调证字12号 --json < cards.txt",
         "archiver find --from 2026-03-01 --to 2026-03-01 --product 点卡 --purpose 对账",
+        "archiver find --merchant m1 --from 2026-03-01 --purpose 协查 --output orders.xlsx",
     ),
 )
 @click.option("--order", metavar="ID", help="Order number. 订单号。")
@@ -84,6 +86,12 @@ STDIN: Final = "-"
     show_default=True,
     help="Orders to a page. 每页订单数。",
 )
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="All orders into a new .csv, .xlsx, .parquet or .jsonl. 将全部结果导出到新文件。",
+)
 @click.option("--cursor", metavar="TEXT", help="Next page: `next` of the last. 下一页游标。")
 def find(
     call: Call,
@@ -94,6 +102,7 @@ def find(
     statuses: Sequence[str],
     limit: int,
     cursor: str | None,
+    output: Path | None,
     purpose: str | None,
     case: str | None,
     cards_from: str | None,
@@ -103,8 +112,16 @@ def find(
     from archiver.lookup.answering import grounds
     from archiver.lookup.question import Question, conditions, parse_cursor
     from cli.answers import alarms_of, answer_fields, exit_of, opened_room
+    from cli.bulk import exported, require_exportable
 
-    told = {**asked, "from": first, "to": last, "status": statuses, "cursor": cursor}
+    told = {
+        **asked,
+        "from": first,
+        "to": last,
+        "status": statuses,
+        "cursor": cursor,
+        "output": output,
+    }
     given = [name for name, value in told.items() if value]
     if cards_from is not None and set(given) - {"source"}:
         raise RequestError(
@@ -116,7 +133,9 @@ def find(
     why = grounds(purpose, case)
     narrow = {name: asked.pop(name) for name in ("product", "channel", "amount", "source")}
     facts = _cards() if cards_from == STDIN else _facts(asked, cards_from)
-    with opened_room(call, "find", why) as room:
+    if output is not None:
+        require_exportable(output, cursor)
+    with opened_room(call, "export" if output else "find", why) as room:
         desk = room.answering
         if cards_from is not None:
             return _many(call, room, facts, narrow["source"])
@@ -133,6 +152,8 @@ def find(
             limit=limit,
             after=parse_cursor(cursor) if cursor is not None else None,
         )
+        if output is not None:
+            return exported(call, room, question, output)
         answered = desk.find(question)
         fields = answer_fields(answered, desk.asker.role)
         alarms = alarms_of(call, answered, room)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import unicodedata
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -247,6 +248,50 @@ def test_pages_follow_one_another(library: Library) -> None:
         more = ("--cursor", page["next"])
     assert len(seen) == len(set(seen))
     assert len(seen) >= row[1] - 3  # three of the shop's orders are broken
+
+
+def test_days_alone_are_scanned_and_no_question_at_all_is_refused(library: Library) -> None:
+    day = str(last_closed_day() - timedelta(days=2))
+    rows = library.rows(
+        f"SELECT order_sn FROM orders WHERE status IN (4, 5) AND date(updated_at) = '{day}'"
+    )
+    asked = ("find", "--from", day, "--to", day, "--limit", "1000", *WHY)
+    found = library.ask("sue", *asked)
+    assert {one["order_id"] for one in found.document["orders"]} <= {row[0] for row in rows}
+    assert len(found.document["orders"]) >= len(rows) - 3
+    assert library.ask("sue", "find", *WHY).codes == ["request"]
+    assert library.ask("sue", "find", "--status", "completed", *WHY).codes == ["request"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet", "jsonl"])
+def test_what_is_exported_is_what_the_role_sees_with_its_record(
+    library: Library, tmp_path: Path, kind: str
+) -> None:
+    (row,) = library.rows(DONE.format(5))
+    path = tmp_path / f"orders.{kind}"
+    asked = ("find", "--from", "2020-01-01", "--contact", row["email"], *WHY)
+    ran = library.ask("carol", *asked, "--output", str(path))
+    assert ran.exit == 0, ran.out
+    assert ran.document["count"] >= 1
+    assert ran.document["orders"] == []
+    last = library.log()[-1]
+    assert (last["command"], last["count"]) == ("export", ran.document["count"])
+    if kind in ("csv", "jsonl"):
+        text = path.read_text("utf-8-sig")
+        assert text.count(ran.document["access"]) == ran.document["count"]
+        assert row["info"] not in text
+    assert library.ask("carol", *asked, "--output", str(path)).codes == ["request"]
+
+
+def test_support_exports_after_approval_only(library: Library, tmp_path: Path) -> None:
+    asked = ("find", "--from", "2020-01-01", *WHY, "--output", str(tmp_path / "orders.csv"))
+    waiting = library.ask("sue", *asked)
+    assert waiting.codes == ["approval-needed"]
+    (request,) = library.ask("dora", "approvals").document["approvals"]
+    assert library.ask("dora", "approve", str(request["number"])).exit == 0
+    ran = library.ask("sue", *asked)
+    assert ran.exit == 0, ran.out
+    assert MASK in (tmp_path / "orders.csv").read_text("utf-8-sig")
 
 
 def test_the_command_is_there_at_once(library: Library) -> None:

@@ -81,12 +81,15 @@ def _satisfies(row: Row, question: Question) -> bool:
     def folded(text: str | None) -> str:
         return normalize("NFC", text or "").lower()
 
-    product = folded((row["product"] or {}).get("name"))
+    def wide(text: str | None) -> str:
+        return normalize("NFC", normalize("NFKC", text or "").casefold())
+
+    product = wide((row["product"] or {}).get("name"))
     paid: Decimal | None = row["money"]["paid"]
     return (
         (not asked.outcomes or row["outcome"] in asked.outcomes)
         and (asked.source is None or row["source"] == asked.source)
-        and (asked.product is None or folded(asked.product) in product)
+        and (asked.product is None or wide(asked.product) in product)
         and (
             asked.channel is None
             or any(
@@ -100,3 +103,20 @@ def _satisfies(row: Row, question: Question) -> bool:
             or any(one["amount"] == asked.amount for one in payments)
         )
     )
+
+
+def scan(rows: Sequence[Row], question: Question) -> list[tuple[str, str, int]]:
+    """Return source, order id and revision of all orders whose latest revision satisfies all."""
+    asked = question.conditions
+    latest: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        name = (row["source"], row["order_id"])
+        if name not in latest or latest[name]["revision"] < row["revision"]:
+            latest[name] = row
+    return [
+        (*name, row["revision"])
+        for name, row in latest.items()
+        if _satisfies(row, question)
+        and (asked.start is None or when(row) >= asked.start)
+        and (asked.end is None or when(row) < asked.end)
+    ]

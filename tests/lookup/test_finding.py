@@ -13,8 +13,7 @@ from archiver.lookup.finding import Finder, FoundOrder
 from archiver.lookup.question import Conditions, Fact, Question, parse_cursor
 from tests.desk import at
 from tests.lookup import oracle
-from tests.lookup.bazaar import CHANNELS, PRODUCTS, Bazaar, bazaar
-from tests.lookup.rooms import finder_at
+from tests.lookup.bazaar import CHANNELS, PRODUCTS, Bazaar
 
 SEED = 4
 QUESTIONS = 30
@@ -41,11 +40,9 @@ class Asked:
         return [one for page in self.pages(question) for one in page]
 
 
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    made = bazaar(tmp_path_factory.mktemp("bazaar"), orders=450, seed=SEED)
-    with finder_at(made.desk) as finder:
-        yield Asked(made, finder)
+@pytest.fixture
+def asked(market: Bazaar, finder: Finder) -> Asked:
+    return Asked(market, finder)
 
 
 def questions(rows: Sequence[oracle.Row], count: int) -> Iterator[Question]:
