@@ -51,6 +51,7 @@ class ReadingRoom:
     index: Index
     finder: Finder
     answering: Answering
+    progress: Progress
 
     def manifest(self, number: int) -> Manifest:
         """Return a manifest, verified; see `Archive.read_signed`."""
@@ -133,6 +134,7 @@ def reading_room(
                 index=index,
                 finder=finder,
                 answering=answering,
+                progress=progress,
             )
         finally:
             index.close()

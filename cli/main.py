@@ -27,6 +27,7 @@ from cli.commands.operator import operator
 from cli.commands.prove_lock import prove_lock
 from cli.commands.rebuild_index import rebuild_index
 from cli.commands.reconcile import reconcile
+from cli.commands.report import report
 from cli.commands.reveal import reveal
 from cli.commands.schedule import schedule
 from cli.commands.show import diagnose, show, why
@@ -113,7 +114,7 @@ def program() -> None:
 
 for _command in (
     *(demo, init, source, prove_lock, nightly, reconcile, status, schedule),
-    *(rebuild_index, update_index, find, show, why, diagnose, reveal),
+    *(rebuild_index, update_index, find, show, why, diagnose, reveal, report),
 ):
     program.add_command(_command)
 for _command in (operator, login, logout, approvals, approve, access):

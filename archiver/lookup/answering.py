@@ -9,7 +9,7 @@ decision about roles.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
@@ -22,9 +22,11 @@ from archiver.index import Lacking
 from archiver.lookup.absence import Answer, Coverage, absence
 from archiver.lookup.finding import Finder, Found, FoundOrder
 from archiver.lookup.question import Conditions, Fact, Question
+from archiver.lookup.reporting import Sales, sales
 from archiver.lookup.scanning import Scanner, ScanTooLargeError
 from archiver.lookup.shown import instant
 from archiver.policy import MayAsk, Role
+from archiver.ports import Progress
 from archiver.refusals import NotAllowedError, PurposeMissingError
 
 _MAX_CASE: Final = 200
@@ -139,6 +141,23 @@ class Answering:
                     detail=Said(f"more than {most} orders", f"超过 {most} 笔订单")
                 )
         return self._answered("export", question, found)
+
+    def report(
+        self, merchant: Fact, between: tuple[datetime, datetime], progress: Progress
+    ) -> tuple[AccessRecord, Sales]:
+        """Answer with what a merchant sold: sums, and nothing of any buyer."""
+        question = Question(
+            facts=[merchant], conditions=Conditions(start=between[0], end=between[1])
+        )
+        if not policy.may_run(self.asker.role, "report"):
+            self._deny("report", question, "role", Said("report", "report"))
+        if self.grounds.purpose is None and self.grounds.case is None:
+            self._deny("report", question, "purpose", Said("a purpose is missing", "缺少事由"))
+        with self._recording_failures("report", question):
+            made = sales(self.finder, merchant, between, self.zone, progress)
+        # No order is shown: the watch has nothing to count.
+        outcome = Outcome.ANSWERED if made.months else Outcome.MISSED
+        return self._record("report", question, outcome, objects=made.objects), made
 
     def _search(self, question: Question) -> Found:
         if question.facts:

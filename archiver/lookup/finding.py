@@ -8,18 +8,18 @@ Pages are newest first. An order stands where the latest of its revisions stands
 facts, and there only: a cursor needs to remember a place and nothing else.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
 from archiver.errors import ObjectMissingError, RequestError, Said, TamperedError
 from archiver.index import Hit, Index, PartitionPlace
-from archiver.lookup.opening import Opener, Pending, Row
+from archiver.lookup.opening import BASE_LEAVES, Opener, Pending, Row
 from archiver.lookup.question import Conditions, Cursor, Fact, Question, digest
 from archiver.lookup.sifting import caged, sift
 from archiver.lookup.values import Sought, sought
@@ -31,6 +31,10 @@ MOST_OPENED: Final = 400
 AT_ONCE: Final = 20
 """Row groups that are fetched together: a page has so many orders."""
 
+CHUNK: Final = 2_000
+"""Orders whose later revisions are asked for at once."""
+
+T = TypeVar("T", bound=Mapping[str, Any])
 Position = tuple[str, int, int]
 """A row: its partition's key, its row group, its place in that."""
 
@@ -167,7 +171,7 @@ class Finder:
             RequestError: There is no such revision.
         """
         found = Found()
-        fact = sought(self.keys, Fact(kind="order", value=order_id))
+        fact = sought(self.keys, _by_id(order_id))
         hits = self.index.find([fact.criterion]) if fact else []
         hits = [hit for hit in hits if source in (None, hit.partition.source)]
         by_source: dict[str, list[tuple[Hit, Row]]] = {}
@@ -179,7 +183,37 @@ class Finder:
             for name, kept in sorted(by_source.items())
         }, found
 
-    def read(self, found: Found, hits: Sequence[Hit]) -> "Iterator[tuple[Hit, Row]]":
+    def latest_of(self, found: Found, rows: Sequence[T]) -> Iterator[T]:
+        """Yield the rows that no later revision has replaced.
+
+        Args:
+            found: Notes what is read for it.
+            rows: Anything with `order_id`, `source` and `revision`.
+        """
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            known = [one for one in self.sought([_by_id(row["order_id"]) for row in part]) if one]
+            each = self.index.find_each([one.criterion for one in known])
+            later = [
+                [
+                    hit
+                    for hit in hits
+                    if hit.partition.source == row["source"] and hit.revision > row["revision"]
+                ]
+                for row, hits in zip(part, each, strict=True)
+            ]
+            read = {
+                position_of(hit): order
+                for hit, order in self.read(found, list(chain.from_iterable(later)))
+            }
+            for row, fact, hits in zip(part, known, later, strict=True):
+                orders = [read[position_of(hit)] for hit in hits if position_of(hit) in read]
+                if not any(fact.confirms(order) for order in orders):
+                    yield row
+
+    def read(
+        self, found: Found, hits: Sequence[Hit], columns: Sequence[str] = BASE_LEAVES
+    ) -> "Iterator[tuple[Hit, Row]]":
         """Yield the rows of hits in their order, all row groups fetched at once."""
         groups: dict[tuple[str, int], list[Hit]] = {}
         for hit in hits:
@@ -189,7 +223,11 @@ class Finder:
         ]
         # Behind all GETs in the same queue: what waits here waits for what is under way.
         opened = [
-            (of, pending, self.opener.executor.submit(pending.rows, [hit.row for hit in of]))
+            (
+                of,
+                pending,
+                self.opener.executor.submit(pending.rows, [hit.row for hit in of], columns),
+            )
             for of, pending in begun
         ]
         rows: dict[Position, Row] = {}
@@ -290,7 +328,7 @@ class _Search:
 
     def latest(self, rows: Sequence[tuple[Hit, Row]]) -> list[FoundOrder]:
         """Return the latest revision of each order, unless another row stands for it."""
-        ids = [sought(self.finder.keys, Fact(kind="order", value=r["order_id"])) for _, r in rows]
+        ids = [sought(self.finder.keys, _by_id(r["order_id"])) for _, r in rows]
         known = [one for one in ids if one]
         same = self.finder.index.find_each([one.criterion for one in known])
         others = [
@@ -327,6 +365,10 @@ def is_in(order: Row, asked: Conditions) -> bool:
     """Tell whether a revision's time lies in the range that was asked about."""
     at = order["completed_at"] or order["created_at"] or order["first_seen_at"]
     return (asked.start is None or at >= asked.start) and (asked.end is None or at < asked.end)
+
+
+def _by_id(order_id: str) -> Fact:
+    return Fact(kind="order", value=order_id)
 
 
 def _one_of(kept: Sequence[tuple[Hit, Row]], revision: int | None) -> FoundOrder:

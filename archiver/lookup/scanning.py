@@ -6,7 +6,7 @@ revision. A scan has a limit of rows and of time: what is beyond says so, and is
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from archiver.errors import ArchiverError, Exit, ObjectMissingError, RequestError, Said
 from archiver.index import Hit, PartitionPlace
-from archiver.lookup.finding import Finder, Found, FoundOrder, position_of
+from archiver.lookup.finding import CHUNK, Finder, Found, FoundOrder, position_of
 from archiver.lookup.opening import whole_partition
 from archiver.lookup.question import Conditions, Cursor, Fact, Question, digest
 from archiver.lookup.sifting import LEAVES, caged, sift
@@ -28,8 +28,6 @@ MOST_ROWS: Final = 200_000
 PATIENCE: Final = timedelta(minutes=5)
 AHEAD: Final = 3
 """Partitions that are fetched and decrypted beside the one that is sifted."""
-CHUNK: Final = 2_000
-"""Orders whose later revisions are asked for at once."""
 COLUMNS: Final = (*LEAVES, "order_id", "revision")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -57,6 +55,11 @@ class Sighting:
     source: str = field(compare=False)
     revision: int = field(compare=False)
     place: PartitionPlace = field(compare=False, repr=False)
+
+    @property
+    def name(self) -> Mapping[str, Any]:
+        """Which revision of which order it is."""
+        return {"source": self.source, "order_id": self.order_id, "revision": self.revision}
 
     @property
     def cursor(self) -> str:
@@ -125,7 +128,9 @@ class Scanner:
                     )
                 self.progress.advance()
         self.progress.finish()
-        return sorted(self._latest(found, seen))
+        latest = self.finder.latest_of(found, [one.name for one in seen])
+        names = {(one["source"], one["order_id"], one["revision"]) for one in latest}
+        return sorted(one for one in seen if (one.source, one.order_id, one.revision) in names)
 
     def places(self, asked: Conditions) -> list[PartitionPlace]:
         """Return the partitions that may hold such orders: by time, source and product names."""
@@ -163,32 +168,6 @@ class Scanner:
                 continue
             found.objects.append(place.key)
             yield place, tables
-
-    def _latest(self, found: Found, seen: Sequence[Sighting]) -> Iterator[Sighting]:
-        """Leave out rows that a later revision of the order has replaced."""
-        for start in range(0, len(seen), CHUNK):
-            part = seen[start : start + CHUNK]
-            facts = [
-                sought(self.finder.keys, Fact(kind="order", value=one.order_id)) for one in part
-            ]
-            known = [one for one in facts if one]
-            hits = self.finder.index.find_each([one.criterion for one in known])
-            later = [
-                [
-                    hit
-                    for hit in each
-                    if hit.partition.source == one.source and hit.revision > one.revision
-                ]
-                for one, each in zip(part, hits, strict=True)
-            ]
-            rows = {
-                position_of(hit): row
-                for hit, row in self.finder.read(found, [hit for each in later for hit in each])
-            }
-            for one, fact, each in zip(part, known, later, strict=True):
-                orders = [rows[position_of(hit)] for hit in each if position_of(hit) in rows]
-                if not any(fact.confirms(order) for order in orders):
-                    yield one
 
     def _whole(self, found: Found, page: Sequence[Sighting]) -> Iterator[FoundOrder]:
         """Yield the whole orders of a page, with their revisions."""

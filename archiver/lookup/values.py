@@ -75,7 +75,7 @@ def sought(keys: SearchKeys, fact: Fact) -> Sought | None:
 
 def values_of(kind: Kind, order: Order) -> Sequence[str | None]:
     """Return an order's own values of a kind, as they are sealed; none of cards."""
-    buyer, seller = order["buyer"] or {}, order["seller"] or {}
+    buyer, seller = order.get("buyer") or {}, order.get("seller") or {}
     match kind:
         case Kind.ORDER_ID:
             return [order["order_id"]]

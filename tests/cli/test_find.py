@@ -315,3 +315,15 @@ def test_the_command_is_there_at_once(library: Library) -> None:
         },
     )
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_report_sums_up_and_shows_no_buyer(library: Library) -> None:
+    quarter = f"{last_closed_day():%Y}Q{(last_closed_day().month + 2) // 3}"
+    asked = ("report", "--merchant", "m1", "--quarter", quarter)
+    assert library.ask("sue", *asked, *WHY).codes == ["not-allowed"]
+    assert library.ask("audrey", *asked).codes == ["purpose-missing"]
+    ran = library.ask("audrey", *asked, *WHY)
+    assert (ran.exit, ran.document["months"]) == (0, [])  # dujiaoka has no merchants
+    last = library.log()[-1]
+    assert (last["command"], last["outcome"]) == ("report", "missed")
+    assert library.ask("audrey", *asked[:3], "--quarter", "2026", *WHY).codes == ["request"]

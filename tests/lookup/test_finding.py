@@ -16,7 +16,7 @@ from tests.lookup import oracle
 from tests.lookup.bazaar import CHANNELS, PRODUCTS, Bazaar
 
 SEED = 4
-QUESTIONS = 30
+QUESTIONS = 15
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ def test_random_scans_find_the_latest_revisions_that_satisfy_them(
 ) -> None:
     random_ = random.Random(SEED)
     some = 0
-    for _ in range(25):
+    for _ in range(12):
         first = at(random_.randrange(1, 7), random_.randrange(24))
         asked = Conditions(
             start=first,
@@ -51,11 +51,11 @@ def test_random_scans_find_the_latest_revisions_that_satisfy_them(
         times = [oracle.when(one.order) for one in found.orders]
         assert times == sorted(times, reverse=True)
         some += bool(expected)
-    assert some > 5
+    assert some > 2
 
 
 def test_pages_of_a_scan_are_all_of_it(market: Bazaar, scanner: Scanner) -> None:
-    question = Question(conditions=Conditions(start=at(2), end=at(4)), limit=50)
+    question = Question(conditions=Conditions(start=at(2), end=at(4)), limit=100)
     seen: list[tuple[str, str, int]] = []
     while True:
         found = scanner.find(question)
