@@ -4,7 +4,7 @@ Responsible for what a question needs and for letting go of it again. Opens the 
 the reveal root. Asks who it is before anything else is opened.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ from archiver.lookup.scanning import Scanner
 from archiver.operators import Session
 from archiver.policy import Role
 from archiver.ports import Progress
+from archiver.retired import read_retirements
+from archiver.watch import Judgement
 from archiver.wiring import Installation
 from schemas.documents import Manifest
 
@@ -38,6 +40,26 @@ class Person:
     name: str
     role: Role
     origin: str
+    confirmed_at: datetime
+
+
+@dataclass(slots=True)
+class Successors:
+    """Which source continues which, read from the store when it is first asked."""
+
+    archive: Archive
+    _successor: dict[str, str] | None = None
+
+    def last_of(self, source: str) -> str:
+        """Return the source that continues this one in the end; itself, if none does."""
+        if self._successor is None:
+            retired = read_retirements(self.archive)
+            self._successor = {name: one.successor for name, one in retired.items()}
+        seen = {source}
+        while (after := self._successor.get(source)) is not None and after not in seen:
+            seen.add(after)
+            source = after
+        return source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +74,8 @@ class ReadingRoom:
     finder: Finder
     answering: Answering
     progress: Progress
+    unusual: Sequence[Judgement]
+    """What the watch found unusual and let pass."""
 
     def manifest(self, number: int) -> Manifest:
         """Return a manifest, verified; see `Archive.read_signed`."""
@@ -91,12 +115,20 @@ def reading_room(
     Raises:
         LoginNeededError: Nobody is logged in.
         NotAllowedError: His role does not use the command; it is on record.
+        BlockedError: He, or his place, has asked too much.
+        SecondFactorNeededError: He has to show first that it is he.
         IndexUnusableError: There is no local index, or it is damaged.
         KeyUnavailableError: The base root is not on this host.
     """
     desk = Desk.at(installation)
     session = desk.require(command, purpose=why.purpose, case=why.case)
-    person = Person(name=session.name, role=session.role, origin=desk.origin)
+    person = Person(
+        name=session.name,
+        role=session.role,
+        origin=desk.origin,
+        confirmed_at=session.confirmed_at,
+    )
+    unusual = desk.watch.require_clear(person, command)
     archive = installation.archive()
     keys = IndexKeys.open(archive, installation.base_root(archive))
     index = installation.index(archive)
@@ -109,6 +141,7 @@ def reading_room(
             opener=Opener(archive, BaseKeys(archive, keys.base), executor),
             now=installation.clock.now,
             due=lambda place: due_of(archive, place),
+            last_of=Successors(archive).last_of,
         )
         coverage = coverage_of(
             covered.days,
@@ -123,6 +156,7 @@ def reading_room(
             finder=finder,
             scanner=Scanner(finder=finder, progress=progress),
             coverage=coverage,
+            stepped=lambda tokens: desk.watch.stepped(person, tokens),
             zone=archive.rules.zone,
         )
         try:
@@ -135,6 +169,7 @@ def reading_room(
                 finder=finder,
                 answering=answering,
                 progress=progress,
+                unusual=unusual,
             )
         finally:
             index.close()

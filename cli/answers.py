@@ -32,9 +32,9 @@ def opened_room(call: Call, command: str, why: "Grounds") -> "Iterator[ReadingRo
 
 def alarms_of(call: Call, answered: "Answered", room: "ReadingRoom") -> "list[Alarm]":
     """Return what keeps an answer from being whole, and what the access log has to say."""
-    from cli.people import log_alarms
+    from cli.people import log_alarms, watch_alarms
 
-    alarms = log_alarms(call, room.desk)
+    alarms = [*log_alarms(call, room.desk), *watch_alarms(call, room.unusual)]
     if answered.coverage.stale:
         alarms.append(
             Alarm(
@@ -43,16 +43,14 @@ def alarms_of(call: Call, answered: "Answered", room: "ReadingRoom") -> "list[Al
                 next=call.next("archiver rebuild-index"),
             )
         )
-    for one in answered.lacking:
-        alarms.append(
-            Alarm(
-                code="index-lacks",
-                message=call.words(
-                    "find.lacks", kind=one.kind.name.lower(), partitions=one.partitions
-                ),
-                next=call.next("archiver rebuild-index --deep"),
-            )
+    alarms += [
+        Alarm(
+            code="index-lacks",
+            message=call.words("find.lacks", kind=one.kind.name.lower(), partitions=one.partitions),
+            next=call.next("archiver rebuild-index --deep"),
         )
+        for one in answered.lacking
+    ]
     return alarms
 
 

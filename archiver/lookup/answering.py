@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from archiver import policy
 from archiver.access_log import AccessLog, AccessRecord, Asked, Entry, Outcome
 from archiver.access_log.entry import LONGEST
-from archiver.access_log.question import question_tokens
+from archiver.access_log.question import neighbours, question_tokens
 from archiver.errors import ArchiverError, RequestError, Said
 from archiver.index import Lacking
 from archiver.lookup.absence import Answer, Coverage, absence
@@ -31,6 +31,10 @@ from archiver.refusals import NotAllowedError, PurposeMissingError
 
 _MAX_CASE: Final = 200
 """Characters: a document number such as 〔2026〕公（刑）调证字 12 号."""
+
+
+COUNTED: Final = ("order", "payment", "account", "contact")
+"""Kinds whose values may be counted through."""
 
 
 class Asker(Protocol):
@@ -110,6 +114,8 @@ class Answering:
     finder: Finder = field(repr=False)
     scanner: Scanner = field(repr=False)
     coverage: Coverage
+    stepped: Callable[[Sequence[str]], bool]
+    """Tells whether one of these tokens was asked lately: numbers that follow one another."""
     zone: ZoneInfo
 
     def find(self, question: Question) -> Answered:
@@ -317,8 +323,12 @@ class Answering:
     def _asked(self, facts: Sequence[Fact]) -> Iterator[Asked]:
         for fact, one in zip(facts, self.finder.sought(facts), strict=True):
             compared = one.compared if one else ""
-            (token,) = question_tokens(self.finder.keys.token_key, fact.kind, [compared])
-            yield Asked(kind=fact.kind, token=token)
+            key = self.finder.keys.token_key
+            (token,) = question_tokens(key, fact.kind, [compared])
+            beside = fact.kind in COUNTED and self.stepped(
+                question_tokens(key, fact.kind, neighbours(compared))
+            )
+            yield Asked(kind=fact.kind, token=token, beside=beside)
 
 
 def filters_of(question: Question) -> Mapping[str, str]:

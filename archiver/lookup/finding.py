@@ -72,6 +72,8 @@ class Finder:
     now: Callable[[], datetime]
     due: Callable[[PartitionPlace], datetime]
     """When a partition may be destroyed: asked only of one that is gone."""
+    last_of: Callable[[str], str] = str
+    """The source that continues a retired one in the end: asked only where an id is in several."""
 
     def find(self, question: Question) -> Found:
         """Return a page of orders.
@@ -150,6 +152,10 @@ class Finder:
             have = [(h, rows[position_of(h)]) for h in hits if position_of(h) in rows]
             yield search.latest([(h, r) for h, r in have if search.has(h, r)])
 
+    def same_shop(self, one: str, other: str) -> bool:
+        """Tell whether two sources are one shop: equal, or one continues the other."""
+        return one == other or self.last_of(one) == self.last_of(other)
+
     def sought(self, facts: Sequence[Fact]) -> list[Sought | None]:
         """Return facts ready to be looked for; None for one of which nothing is left."""
         return [sought(self.keys, fact) for fact in facts]
@@ -177,11 +183,13 @@ class Finder:
         by_source: dict[str, list[tuple[Hit, Row]]] = {}
         for hit, row in self.read(found, hits):
             if fact and fact.confirms(row):
-                by_source.setdefault(row["source"], []).append((hit, row))
-        return {
-            name: _one_of(sorted(kept, key=lambda one: one[0].revision), revision)
-            for name, kept in sorted(by_source.items())
-        }, found
+                same = (name for name in by_source if self.same_shop(name, row["source"]))
+                by_source.setdefault(next(same, row["source"]), []).append((hit, row))
+        each = [
+            _one_of(sorted(kept, key=lambda one: one[0].revision), revision)
+            for _, kept in sorted(by_source.items())
+        ]
+        return {str(one.order["source"]): one for one in each}, found
 
     def latest_of(self, found: Found, rows: Sequence[T]) -> Iterator[T]:
         """Yield the rows that no later revision has replaced.
@@ -198,7 +206,8 @@ class Finder:
                 [
                     hit
                     for hit in hits
-                    if hit.partition.source == row["source"] and hit.revision > row["revision"]
+                    if hit.revision > row["revision"]
+                    and self.same_shop(hit.partition.source, row["source"])
                 ]
                 for row, hits in zip(part, each, strict=True)
             ]
@@ -303,7 +312,7 @@ class _Search:
             (hit, row) for hit, row in self.finder.read(self.found, batch) if self.has(hit, row)
         ]
         latest = self.latest(rows)
-        timeless = replace(self.question.conditions, start=None, end=None)
+        timeless = replace(self.question.conditions, start=None, end=None, source=None)
         if not latest or timeless == Conditions():
             return latest
         table = pa.Table.from_pylist([dict(one.order) for one in latest], schema=ORDER_V1)
@@ -335,7 +344,7 @@ class _Search:
             [
                 other
                 for other in found
-                if other.partition.source == row["source"]
+                if self.finder.same_shop(other.partition.source, row["source"])
                 and position_of(other) != position_of(hit)
             ]
             for (hit, row), found in zip(rows, same, strict=True)

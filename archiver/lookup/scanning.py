@@ -177,7 +177,8 @@ class Scanner:
         own: list[Hit] = []
         of: list[list[Hit]] = []
         for one, hits in zip(page, each, strict=True):
-            mine = [hit for hit in hits if hit.partition.source == one.source]
+            same = self.finder.same_shop
+            mine = [hit for hit in hits if same(hit.partition.source, one.source)]
             (hit,) = (h for h in mine if position_of(h) == (one.key, one.row_group, one.row))
             own.append(hit)
             of.append(sorted(mine, key=lambda hit: hit.revision))

@@ -42,14 +42,14 @@ def report(
     from archiver.lookup.reporting import sales_fields
     from archiver.lookup.shown import instant
     from cli.answers import opened_room
-    from cli.people import log_alarms
+    from cli.people import log_alarms, watch_alarms
 
     why = grounds(purpose, case)
     asked = fact("merchant", merchant)
     with opened_room(call, "report", why) as room:
         start, end = quarter_of(quarter, room.archive.rules.zone)
         record, made = room.answering.report(asked, (start, end), room.progress)
-        alarms = log_alarms(call, room.desk)
+        alarms = [*log_alarms(call, room.desk), *watch_alarms(call, room.unusual)]
     fields: dict[str, Any] = {
         "access": str(record),
         "merchant": asked.value,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import Call, command
-from cli.people import code_of, log_alarms
+from cli.people import code_of, log_alarms, watch_alarms
 from cli.report import Report
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def reveal(
             daily_cap=section.daily_cap,
         )
         revealed = revealing.reveal(order_id, source, lambda: code_of(call))
-        alarms = log_alarms(call, room.desk)
+        alarms = [*log_alarms(call, room.desk), *watch_alarms(call, room.unusual)]
     fields = {
         "access": str(revealed.record),
         "order": {
