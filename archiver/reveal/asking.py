@@ -19,6 +19,7 @@ from archiver.desk import Desk
 from archiver.errors import ArchiverError, RequestError, Said
 from archiver.lookup.answering import AmbiguousError, Grounds
 from archiver.lookup.finding import Finder, FoundOrder
+from archiver.masking import masked
 from archiver.operators import Approval, Session
 from archiver.refusals import NotAllowedError
 from archiver.reveal import process
@@ -134,7 +135,8 @@ class Revealing:
             "revision": str(order["revision"]),
             "case": str(self.why.case),
         }
-        said = f"{order['source']} {order['order_id']} · {self.why.case}"
+        # The request stands in the state in plain: of the order number only its end.
+        said = f"{order['source']} {masked(order['order_id'])} · {self.why.case}"
         try:
             return self.desk.approvals.require_granted(COMMAND, asked, self.session, said=said)
         except ArchiverError as error:

@@ -19,6 +19,8 @@ from cli.texts import Words
 
 Shown = Mapping[str, Any]
 
+_STAGE: Final = 18
+"""Columns of a stage: five of them stand side by side also where there is no terminal."""
 _COLOURS: Final = {
     "completed": "green",
     "refunded": "yellow",
@@ -46,18 +48,18 @@ def show_timeline(console: Console, words: Words, stages: Sequence[Shown]) -> No
     """Draw the stages; those without a time stay grey."""
     drawn = Table(box=None, pad_edge=False, show_header=False, padding=(0, 0))
     for _ in stages:
-        drawn.add_column(width=21, no_wrap=False)
-    marks, names, times = [], [], []
+        drawn.add_column(width=_STAGE, no_wrap=True)
+    marks, names, days, times = [], [], [], []
     for number, stage in enumerate(stages):
         known = stage["at"] is not None
-        last = number == len(stages) - 1
-        line = "" if last else "─" * 18 + " "
+        line = "" if number == len(stages) - 1 else "─" * (_STAGE - 3)
         mark = ("● ", "bold green") if known else ("○ ", "dim")
         marks.append(Text.assemble(mark, (line, "dim")))
         names.append(Text(words(f"stage.{stage['stage']}"), "bold" if known else "dim"))
-        about = "≈ " if stage["approximate"] else ""
-        times.append(Text(about + local(stage["at"]) if known else "·", "" if known else "dim"))
-    for row in (marks, names, times):
+        day, _, time = local(stage["at"]).partition(" ")
+        days.append(Text(day or "·", "" if known else "dim"))
+        times.append(Text(f"≈ {time}" if stage["approximate"] else time))
+    for row in (marks, names, days, times):
         drawn.add_row(*row)
     console.print(Padding(drawn, (0, 0, 0, 2)))
     if any(stage["approximate"] for stage in stages):

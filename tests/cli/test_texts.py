@@ -16,7 +16,7 @@ COMPUTED = (
     *("attack.", "outcome.", "finding.", "verdict."),
     *("field.", "stage.", "order.", "answer.", "dossier.", "period."),
     *("role.", "approval.", "access."),
-    *("demo.try.", "demo.read.", "demo.night.", "demo.search."),
+    *("demo.try.", "demo.night.", "demo.search."),
     *("orphans.kind.", "orphans.means."),
 )
 """Names whose last part is computed; the folder's tests run them."""
