@@ -21,6 +21,7 @@ from archiver.errors import ArchiverError, RequestError, Said
 from archiver.index import Lacking
 from archiver.lookup.absence import Answer, Coverage, absence
 from archiver.lookup.finding import Finder, Found, FoundOrder
+from archiver.lookup.opening import BASE_LEAVES, LISTED
 from archiver.lookup.question import Conditions, Fact, Question
 from archiver.lookup.reporting import Sales, sales
 from archiver.lookup.scanning import Scanner, ScanTooLargeError
@@ -140,7 +141,7 @@ class Answering:
         """
         self._require("export", question)
         with self._recording_failures("export", question):
-            found = self._search(question)
+            found = self._search(question, BASE_LEAVES)
             if found.next is not None:
                 most = f"{question.limit:,}"
                 raise ScanTooLargeError(
@@ -165,9 +166,9 @@ class Answering:
         outcome = Outcome.ANSWERED if made.months else Outcome.MISSED
         return self._record("report", question, outcome, objects=made.objects), made
 
-    def _search(self, question: Question) -> Found:
+    def _search(self, question: Question, columns: Sequence[str] = LISTED) -> Found:
         if question.facts:
-            return self.finder.find(question)
+            return self.finder.find(question, columns)
         if not question.conditions.timed:
             raise RequestError(
                 detail=Said(
@@ -175,7 +176,7 @@ class Answering:
                     "未指定查询内容：请给出单号、联系方式等，或日期（--from、--to）",
                 )
             )
-        return self.scanner.find(question)
+        return self.scanner.find(question, columns)
 
     def cards(
         self, cards: Sequence[Fact], source: str | None, advance: Callable[[int], None]

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from archiver.errors import ObjectMissingError, RequestError, Said, TamperedError
 from archiver.index import Hit, Index, PartitionPlace
-from archiver.lookup.opening import BASE_LEAVES, Opener, Pending, Row
+from archiver.lookup.opening import BASE_LEAVES, LISTED, Opener, Pending, Row
 from archiver.lookup.question import Conditions, Cursor, Fact, Question, digest
 from archiver.lookup.sifting import caged, sift
 from archiver.lookup.values import Sought, sought
@@ -75,8 +75,12 @@ class Finder:
     last_of: Callable[[str], str] = str
     """The source that continues a retired one in the end: asked only where an id is in several."""
 
-    def find(self, question: Question) -> Found:
+    def find(self, question: Question, columns: Sequence[str] = LISTED) -> Found:
         """Return a page of orders.
+
+        Args:
+            question: With at least one fact.
+            columns: Leaves to decrypt: at least `LISTED`.
 
         Raises:
             RequestError: The cursor is of another question.
@@ -94,7 +98,7 @@ class Finder:
         wanted = [one for one in facts if one]
         if len(wanted) < len(facts):
             return found  # nothing has an empty value
-        search = _Search(self, found, wanted, question)
+        search = _Search(self, found, wanted, question, columns)
         behind = question.after.behind if question.after else None
         opened = 0
         most = max(MOST_OPENED, question.limit)
@@ -286,6 +290,7 @@ class _Search:
     found: Found
     facts: Sequence[Sought]
     question: Question
+    columns: Sequence[str] = LISTED
     of_cards: dict[int, set[Position]] = field(default_factory=dict)
 
     def hits(self, behind: str | None, count: int) -> list[Hit]:
@@ -309,7 +314,9 @@ class _Search:
     def satisfying(self, batch: Sequence[Hit]) -> list[FoundOrder]:
         """Return the orders of a batch of hits that belong into the answer."""
         rows = [
-            (hit, row) for hit, row in self.finder.read(self.found, batch) if self.has(hit, row)
+            (hit, row)
+            for hit, row in self.finder.read(self.found, batch, self.columns)
+            if self.has(hit, row)
         ]
         latest = self.latest(rows)
         timeless = replace(self.question.conditions, start=None, end=None, source=None)
@@ -351,7 +358,9 @@ class _Search:
         ]
         read = {
             position_of(hit): row
-            for hit, row in self.finder.read(self.found, [one for each in others for one in each])
+            for hit, row in self.finder.read(
+                self.found, [one for each in others for one in each], self.columns
+            )
         }
         latest = []
         for (hit, row), one, more in zip(rows, known, others, strict=True):

@@ -30,6 +30,28 @@ PREFETCH_BYTES: Final = 64 << 10
 BASE_LEAVES: Final = tuple(path for path, key in leaf_paths(ORDER_V1).items() if key == "base")
 """What a lookup reads. Card secrets and free text are not among them."""
 
+_LEFT_TO_THE_DOSSIER: Final = frozenset(
+    {
+        *("archive", "mapping_digest", "completion_rule", "secret_commitment"),
+        *("closed_at", "closed_basis", "source_status"),
+        *("seller.sub_site", "seller.promoter", "seller.own"),
+        *("buyer.guest", "buyer.minor", "buyer.client_port", "buyer.device"),
+        *("product.id", "product.description"),
+        *("money.unit_price", "money.discount", "money.coupon_discount", "money.coupon"),
+        *("money.fees", "money.cost_price", "money.shares"),
+        "payments.list.element.state",
+        *(f"deliveries.list.element.{name}" for name in ("card_id", "reusable", "mail_state")),
+        *(f"deliveries.list.element.{name}" for name in ("supplier_ref", "downstream_ref")),
+    }
+)
+LISTED: Final = tuple(
+    path
+    for path in BASE_LEAVES
+    if path not in _LEFT_TO_THE_DOSSIER
+    and not path.startswith(("events.", "extra.", "after_sales."))
+)
+"""What a list of orders is made of: each leaf costs a lookup a quarter of a millisecond."""
+
 Row = Mapping[str, Any]
 """An order as a dict of ORDER_V1, without what the base key does not open."""
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from archiver.errors import ArchiverError, Exit, ObjectMissingError, RequestError, Said
 from archiver.index import Hit, PartitionPlace
 from archiver.lookup.finding import CHUNK, Finder, Found, FoundOrder, position_of
-from archiver.lookup.opening import whole_partition
+from archiver.lookup.opening import LISTED, whole_partition
 from archiver.lookup.question import Conditions, Cursor, Fact, Question, digest
 from archiver.lookup.sifting import LEAVES, caged, sift
 from archiver.lookup.values import sought
@@ -76,8 +76,8 @@ class Scanner:
     patience: timedelta = PATIENCE
     most_rows: int = MOST_ROWS
 
-    def find(self, question: Question) -> Found:
-        """Return a page of orders, newest first.
+    def find(self, question: Question, columns: Sequence[str] = LISTED) -> Found:
+        """Return a page of orders, newest first; `columns` as for `Finder.find`.
 
         Raises:
             ScanTooLargeError: It would take too long, or find too many.
@@ -96,7 +96,7 @@ class Scanner:
         ]
         page = seen[: question.limit]
         for start in range(0, len(page), CHUNK):
-            found.orders += self._whole(found, page[start : start + CHUNK])
+            found.orders += self._whole(found, page[start : start + CHUNK], columns)
         if len(seen) > len(page):
             found.next = Cursor(question=asked, behind=page[-1].cursor).text()
         return found
@@ -169,8 +169,10 @@ class Scanner:
             found.objects.append(place.key)
             yield place, tables
 
-    def _whole(self, found: Found, page: Sequence[Sighting]) -> Iterator[FoundOrder]:
-        """Yield the whole orders of a page, with their revisions."""
+    def _whole(
+        self, found: Found, page: Sequence[Sighting], columns: Sequence[str]
+    ) -> Iterator[FoundOrder]:
+        """Yield the orders of a page, with their revisions."""
         facts = [sought(self.finder.keys, Fact(kind="order", value=one.order_id)) for one in page]
         known = [one for one in facts if one]
         each = self.finder.index.find_each([one.criterion for one in known])
@@ -182,7 +184,7 @@ class Scanner:
             (hit,) = (h for h in mine if position_of(h) == (one.key, one.row_group, one.row))
             own.append(hit)
             of.append(sorted(mine, key=lambda hit: hit.revision))
-        rows = {position_of(hit): row for hit, row in self.finder.read(found, own)}
+        rows = {position_of(hit): row for hit, row in self.finder.read(found, own, columns)}
         for hit, revisions in zip(own, of, strict=True):
             if position_of(hit) in rows:
                 yield FoundOrder(order=rows[position_of(hit)], hit=hit, revisions=revisions)

@@ -9,13 +9,24 @@ import sys
 
 from rich.console import Console
 
-from tests.bench import encryption, index, memory, profile, puts, sealing, startup, status
+from tests.bench import (
+    encryption,
+    index,
+    lookups,
+    memory,
+    profile,
+    puts,
+    sealing,
+    startup,
+    status,
+)
 from tests.bench.figures import Figure, show
 from tests.bench.ground import Ground, open_ground
 from tests.servers.shared import ServerMissingError
 
 BENCHMARKS = {
-    module.NAME: module for module in (startup, status, puts, encryption, sealing, memory, index)
+    module.NAME: module
+    for module in (startup, status, puts, encryption, sealing, memory, index, lookups)
 }
 PROFILE = "profile"
 
