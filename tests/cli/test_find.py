@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from archiver.masking import MASK
+from archiver.wiring import Installation
+from tests.archives import Silent
 from tests.cli.conftest import last_closed_day
 from tests.cli.library import Library, library
 
 __all__ = ["library"]
 
 WHY = ("--purpose", "售后")
+CASE = ("--case", "公调证字12号")
 DONE = "SELECT * FROM orders WHERE status = 4 AND type = 1 ORDER BY id LIMIT 1 OFFSET {}"
 
 
@@ -327,3 +330,32 @@ def test_a_report_sums_up_and_shows_no_buyer(library: Library) -> None:
     last = library.log()[-1]
     assert (last["command"], last["outcome"]) == ("report", "missed")
     assert library.ask("audrey", *asked[:3], "--quarter", "2026", *WHY).codes == ["request"]
+
+
+def test_an_index_behind_the_store_says_so_and_knows_no_never(library: Library) -> None:
+    installation = Installation.load(library.terminal.config)
+    archive = installation.archive()
+    catalog = installation.catalog(archive)
+    catalog.refresh()
+    installation.index_builder(archive, Silent()).rebuild(catalog.entries[:-1])
+    try:
+        ran = library.ask("carol", "find", "--order", "NEVER-WAS", *CASE)
+        assert (ran.exit, ran.document["answer"]) == (10, "not_yet_archived")
+        assert "index-stale" in ran.codes
+    finally:
+        library.index()
+    ran = library.ask("carol", "find", "--order", "NEVER-WAS", *CASE)
+    assert (ran.exit, ran.document["answer"], ran.codes) == (0, "never_archived", [])
+
+
+def test_without_an_index_there_is_no_answer_but_the_command_that_makes_one(
+    library: Library,
+) -> None:
+    folder = library.terminal.folder / "index" / "search"
+    hidden = folder.rename(folder.with_name("away"))
+    try:
+        ran = library.ask("carol", "find", "--order", "X", *CASE)
+        assert (ran.exit, ran.codes) == (2, ["index-unusable"])
+        assert ran.document["alarms"][0]["next"].startswith("archiver rebuild-index")
+    finally:
+        hidden.rename(folder)
