@@ -199,6 +199,15 @@ class WatchSection(Section):
     """A place may do so many times what an operator may: several share it."""
 
 
+class RevealSection(Section):
+    """`[reveal]`: what it takes to see a card secret, beside a case and a fresh code."""
+
+    approval: bool = True
+    """Somebody else has to agree."""
+    daily_cap: int = Field(default=20, ge=1, le=1_000)
+    """Orders that one operator may be shown within 24 hours."""
+
+
 class AlarmsSection(Section):
     """`[alarms]`: who is told when a night or a status ends badly, and when a day is overdue."""
 
@@ -249,6 +258,7 @@ class Configuration(Section):
     state: StateSection = StateSection()
     reconcile: ReconcileSection = ReconcileSection()
     alarms: AlarmsSection = AlarmsSection()
+    reveal: RevealSection = RevealSection()
     access: AccessSection = AccessSection()
     operators: OperatorsSection = OperatorsSection()
     watch: WatchSection = WatchSection()

@@ -63,6 +63,7 @@ class _Wrapper(pe.KmsClient):  # type: ignore[misc]  # pyarrow's class is untype
     def __init__(self, keks: Mapping[str, bytes]) -> None:
         pe.KmsClient.__init__(self)
         self._keks = keks
+        self._unwrapped: dict[tuple[bytes, str], bytes] = {}
 
     def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> bytes:
         # The wrapped key becomes part of a JSON text in the footer, hence base64.
@@ -72,9 +73,15 @@ class _Wrapper(pe.KmsClient):  # type: ignore[misc]  # pyarrow's class is untype
         if master_key_identifier not in self._keks:
             # pyarrow turns this into the PermissionError of the one leaf that was asked for.
             raise PermissionError(master_key_identifier)
+        # pyarrow asks several times for each column chunk, and all have one of two data keys.
+        known = self._unwrapped.get((wrapped_key, master_key_identifier))
+        if known is not None:
+            return known
         try:
             kek = self._keks[master_key_identifier]
-            return aes_key_unwrap(kek, base64.b64decode(wrapped_key))
+            key = aes_key_unwrap(kek, base64.b64decode(wrapped_key))
+            self._unwrapped[wrapped_key, master_key_identifier] = key
+            return key
         except (InvalidUnwrap, ValueError):
             raise PermissionError(master_key_identifier) from None
 
@@ -179,21 +186,45 @@ def open_file(
         KeyUnavailableError: The footer's KEK is not among `keks`.
     """
     view = memoryview(content)
-    if bytes(view[-4:]) != _MAGIC:
+    require_footer(view, footer_sha256=footer_sha256, where=where)
+    return open_verified(pa.BufferReader(pa.py_buffer(view)), keks, where)
+
+
+def require_footer(tail: memoryview, *, footer_sha256: str, where: str) -> None:
+    """Check that an object's last bytes end with the footer that was signed.
+
+    Args:
+        tail: The object's end, at least as long as its footer.
+        footer_sha256: From the signed manifest.
+        where: The object's key, for errors.
+
+    Raises:
+        TamperedError: They do not.
+    """
+    if bytes(tail[-4:]) != _MAGIC:
         raise TamperedError(
             key=where, detail=Said("not an encrypted Parquet file", "不是加密的 Parquet 文件")
         )
-    length = int.from_bytes(view[-_TRAILER:-4], "little") + _TRAILER
-    if hashlib.sha256(view[-length:]).hexdigest() != footer_sha256:
+    length = int.from_bytes(tail[-_TRAILER:-4], "little") + _TRAILER
+    if hashlib.sha256(tail[-length:]).hexdigest() != footer_sha256:
         raise TamperedError(
             key=where,
             detail=Said("the footer is not the one that was signed", "文件尾与签名时的不同"),
         )
+
+
+def open_verified(file: io.IOBase, keks: Mapping[str, bytes], where: str) -> pq.ParquetFile:
+    """Return a reader over a file whose footer `require_footer` has let pass.
+
+    Raises:
+        KeyUnavailableError: The footer's KEK is not among `keks`.
+        TamperedError: It does not decrypt.
+    """
     properties = _factory(keks).file_decryption_properties(
         pe.KmsConnectionConfig(), pe.DecryptionConfiguration()
     )
     try:
-        return pq.ParquetFile(pa.BufferReader(pa.py_buffer(view)), decryption_properties=properties)
+        return pq.ParquetFile(file, decryption_properties=properties)
     except PermissionError:
         raise KeyUnavailableError(
             key=Said("footer", "文件尾"),
@@ -219,12 +250,18 @@ def read_rows(file: pq.ParquetFile, columns: Sequence[str], where: str) -> pa.Ta
         return file.read(columns=list(columns), use_threads=False)
 
 
+def read_row_group(
+    file: pq.ParquetFile, number: int, columns: Sequence[str], where: str
+) -> pa.Table:
+    """Return one row group; see `read_rows`."""
+    with _reading(where):
+        return file.read_row_group(number, columns=list(columns), use_threads=False)
+
+
 def read_row_groups(file: pq.ParquetFile, columns: Sequence[str], where: str) -> Iterator[pa.Table]:
     """Yield the row groups one after the other; see `read_rows`."""
     for number in range(file.num_row_groups):
-        with _reading(where):
-            rows = file.read_row_group(number, columns=list(columns), use_threads=False)
-        yield rows
+        yield read_row_group(file, number, columns, where)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from cli.commands.access import access
 from cli.commands.approve import approvals, approve
 from cli.commands.backfill import backfill
 from cli.commands.demo import demo
+from cli.commands.find import find
 from cli.commands.init import init
 from cli.commands.login import login, logout
 from cli.commands.nightly import nightly
@@ -27,7 +28,10 @@ from cli.commands.operator import operator
 from cli.commands.prove_lock import prove_lock
 from cli.commands.rebuild_index import rebuild_index
 from cli.commands.reconcile import reconcile
+from cli.commands.report import report
+from cli.commands.reveal import reveal
 from cli.commands.schedule import schedule
+from cli.commands.show import diagnose, show, why
 from cli.commands.source import source
 from cli.commands.status import status
 from cli.commands.update_index import update_index
@@ -109,9 +113,10 @@ def program() -> None:
     """
 
 
-for _command in (demo, init, source, prove_lock, nightly, backfill, reconcile, status, schedule):
-    program.add_command(_command)
-for _command in (rebuild_index, update_index):
+for _command in (
+    *(demo, init, source, prove_lock, nightly, backfill, reconcile, status, schedule),
+    *(rebuild_index, update_index, find, show, why, diagnose, reveal, report),
+):
     program.add_command(_command)
 for _command in (operator, login, logout, approvals, approve, access):
     program.add_command(_command)

@@ -129,6 +129,13 @@ class Shop:
             secret=changed[-1][1],
         )
 
+    def payment_no(self, order: str) -> str:
+        """Return the number by which the provider knows an order's payment."""
+        with self._connection() as connection:
+            query = "SELECT trade_no FROM orders WHERE order_sn = ?"
+            found: str = connection.execute(query, (order,)).fetchone()[0]
+        return found
+
     def search_password(self, order: str) -> str:
         """Return the query password of an order: what must be found nowhere else."""
         with self._connection() as connection:

@@ -12,13 +12,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from archiver import roots
+from archiver.access_log.entry import Chained
 from archiver.archive import Archive
-from archiver.demo.read_back import Found, Reader
+from archiver.demo.office import STAFF, Office
 from archiver.demo.shop import Change, Shop
-from archiver.errors import LockedError, RequestError, Said
+from archiver.errors import ArchiverError, LockedError, RequestError, Said
+from archiver.index import PartitionPlace
+from archiver.lookup.answering import Answered
 from archiver.nightly import NightReport
+from archiver.policy import Role
 from archiver.ports import Progress
+from archiver.reveal import Revealed
 from archiver.wiring import Installation
 
 ORDERS: Final = 20_000
@@ -66,12 +70,53 @@ class DayPassed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRead:
-    """An order has been read back from the partitions."""
+class OfficeOpened:
+    """The search index is built, and operators have logged in."""
 
-    order: str
-    revisions: Sequence[Found]
+    operators: Mapping[str, Role]
+    orders: int
+    """In the index, revisions included."""
+    tokens: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFound:
+    """Support has found an order by its payment number, and looked at each revision."""
+
+    operator: str
+    payment_no: str
+    found: Answered
+    revisions: Sequence[Answered]
+    role: Role
+    seconds: float
+    """Of the finding alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRefused:
+    """Somebody was refused an order's card secret."""
+
+    operator: str
+    refusal: ArchiverError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretShown:
+    """Compliance was shown it, after somebody else had agreed, with a fresh code."""
+
+    operator: str
+    approval: int
+    approved_by: str
+    revealed: Revealed
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRead:
+    """The access log has all of it."""
+
+    entries: Sequence[Chained]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +147,8 @@ class DeletionTried:
     """What the lock answered; None if the store obeyed."""
 
 
-Step = ShopOpened | Founded | NightPassed | DayPassed | OrderRead | Searched | DeletionTried
+PeoplesStep = OfficeOpened | OrderFound | SecretRefused | SecretShown | LogRead
+Step = ShopOpened | Founded | NightPassed | DayPassed | PeoplesStep | Searched | DeletionTried
 
 
 @dataclass(slots=True)
@@ -139,7 +185,7 @@ class Story:
         yield DayPassed(day=last, change=change)
         yield self._night(installation, 2, last)
         yield self._night(installation, 3, last)
-        yield from self._read_back(installation, shop, change)
+        yield from self._look_up(installation, shop, change)
 
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -164,25 +210,50 @@ class Story:
             seconds=(installation.clock.now() - start).total_seconds(),
         )
 
-    def _read_back(self, installation: Installation, shop: Shop, change: Change) -> Iterator[Step]:
-        start = installation.clock.now()
+    def _look_up(self, installation: Installation, shop: Shop, change: Change) -> Iterator[Step]:
+        clock = installation.clock
+        start = clock.now()
         archive = installation.archive()
         catalog = installation.catalog(archive)
         catalog.refresh()
-        root = roots.open_root(
-            installation.places.roots["base"],
-            archive.document.roots["base"],
-            archive.id,
-            "base",
-            environment=installation.environment,
+        built = installation.index_builder(archive, self.progress).update(catalog.entries)
+        office = Office(installation, self.progress)
+        office.open()
+        seconds = (clock.now() - start).total_seconds()
+        yield OfficeOpened(
+            operators=STAFF, orders=built.orders, tokens=built.tokens, seconds=seconds
         )
-        reader = Reader(archive=archive, catalog=catalog, root=root)
-        found = list(reader.find(SOURCE, change.replaced))
-        yield OrderRead(
-            order=change.replaced,
-            revisions=found,
-            seconds=(installation.clock.now() - start).total_seconds(),
+        payment_no = shop.payment_no(change.replaced)
+        start = clock.now()
+        found = office.find(payment_no)
+        seconds = (clock.now() - start).total_seconds()
+        (order,) = found.orders
+        revisions = list(office.revisions(change.replaced, len(order.revisions)))
+        yield OrderFound(
+            operator="sue",
+            payment_no=payment_no,
+            found=found,
+            revisions=revisions,
+            role=STAFF["sue"],
+            seconds=seconds,
         )
+        for name in ("sue", "carol"):
+            refusal = office.reveal(name, change.replaced)
+            if isinstance(refusal, ArchiverError):
+                yield SecretRefused(operator=name, refusal=refusal)
+        approval = office.approve("dora")
+        start = clock.now()
+        revealed = office.reveal("carol", change.replaced)
+        if isinstance(revealed, ArchiverError):
+            raise revealed
+        yield SecretShown(
+            operator="carol",
+            approval=approval,
+            approved_by="dora",
+            revealed=revealed,
+            seconds=(clock.now() - start).total_seconds(),
+        )
+        yield LogRead(entries=office.log())
         yield self._searched(
             shop,
             {
@@ -191,14 +262,15 @@ class Story:
                 "query-password": shop.search_password(change.replaced),
             },
         )
-        stored = found[-1].stored
+        yield self._deletion_tried(archive, order.hit.partition)
+
+    def _deletion_tried(self, archive: Archive, place: PartitionPlace) -> DeletionTried:
         try:
-            archive.store.delete_version(stored.key, stored.version_id)
+            archive.store.delete_version(place.key, place.version_id)
         except LockedError:
-            until = archive.store.head(stored.key, stored.version_id).retain_until
-            yield DeletionTried(key=stored.key, until=until)
-        else:
-            yield DeletionTried(key=stored.key, until=None)
+            until = archive.store.head(place.key, place.version_id).retain_until
+            return DeletionTried(key=place.key, until=until)
+        return DeletionTried(key=place.key, until=None)
 
     def _searched(self, shop: Shop, texts: Mapping[str, str]) -> Searched:
         files = [path for path in self.folder.rglob("*") if path.is_file() and path != shop.path]

@@ -193,6 +193,39 @@ class Index:
                     found.append(self._partition(number, row))
         return sorted(found, key=lambda one: (one.day, one.first), reverse=True)
 
+    def partitions_with(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        source: str | None = None,
+    ) -> list[PartitionPlace]:
+        """Return the partitions that hold orders of a time, newest first.
+
+        Args:
+            since: Completed at this instant or later.
+            until: Completed before this instant. What has no completion yet is in any range.
+            source: Of this one only.
+        """
+        found: list[PartitionPlace] = []
+        for number, segment in enumerate(self._segments):
+            completed = segment.completed
+            inside = np.ones(len(completed), np.bool_)
+            if since is not None:
+                inside &= completed >= _microseconds(since)
+            if until is not None:
+                inside &= (completed < _microseconds(until)) | (completed == OPEN)
+            ends = np.append(segment.firsts[1:], segment.noted.first + len(completed))
+            sources = segment.partitions["source"].to_pylist()
+            counts = np.concatenate([[0], np.cumsum(inside)])
+            low, high = segment.firsts - segment.noted.first, ends - segment.noted.first
+            found += [
+                self._partition(number, row)
+                for row in np.flatnonzero(counts[high] - counts[low]).tolist()
+                if source in (None, sources[row])
+            ]
+        return sorted(found, key=lambda one: (one.day, one.first), reverse=True)
+
     # --- questions --------------------------------------------------------------------------------
 
     def find(

@@ -14,8 +14,7 @@ from cli.report import Report
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from archiver.demo.read_back import Found
-    from archiver.demo.story import Step
+    from archiver.demo.story import OrderFound, PeoplesStep, Step
 
 
 @command(
@@ -96,10 +95,6 @@ def step_fields(step: "Step") -> dict[str, Any]:
             change = step.change
             told = {"late": change.late, "changed": change.changed, "malformed": change.malformed}
             fields = {"step": "day", "day": str(step.day), "new": change.new, **told}
-        case story.OrderRead():
-            revisions = [_revision(found) for found in step.revisions]
-            told = {"order": step.order, "seconds": step.seconds}
-            fields = {"step": "read", **told, "revisions": revisions}
         case story.Searched():
             hits = [
                 {"what": hit.what, "in_shop": hit.in_shop, "in_archive": hit.in_archive}
@@ -109,22 +104,54 @@ def step_fields(step: "Step") -> dict[str, Any]:
         case story.DeletionTried():
             until = instant(step.until) if step.until else None
             fields = {"step": "delete", "key": step.key, "refused_until": until}
+        case _:
+            fields = _of_people(step)
     return fields
 
 
-def _revision(found: "Found") -> dict[str, Any]:
+def _of_people(step: "PeoplesStep") -> dict[str, Any]:
+    from archiver.demo import story
+
+    fields: dict[str, Any]
+    match step:
+        case story.OfficeOpened():
+            people = {name: role.value for name, role in step.operators.items()}
+            fields = {"step": "office", "operators": people, "orders": step.orders}
+            fields |= {"tokens": step.tokens, "seconds": step.seconds}
+        case story.OrderFound():
+            fields = {"step": "find", **_found(step)}
+        case story.SecretRefused():
+            fields = {"step": "refused", "operator": step.operator, "code": step.refusal.code}
+        case story.SecretShown():
+            # The demonstration's own card: nobody ever bought it.
+            secrets = [one["secret"] for one in step.revealed.secrets]
+            fields = {"step": "reveal", "operator": step.operator, "secrets": secrets}
+            fields |= {"approval": step.approval, "access": str(step.revealed.record)}
+        case story.LogRead():
+            entries = [
+                {
+                    "number": one.number,
+                    "operator": one.entry.operator,
+                    "command": one.entry.command,
+                    "outcome": one.entry.outcome.value,
+                }
+                for one in step.entries
+            ]
+            fields = {"step": "log", "entries": entries}
+    return fields
+
+
+def _found(step: "OrderFound") -> dict[str, Any]:
+    from cli.answers import order_fields
+
+    revisions = [order_fields(one.orders[0], step.role) for one in step.revisions]
     return {
-        "revision": found.row["revision"],
-        "outcome": found.row["outcome"],
-        "product": found.row["product"]["name"],
-        "paid": str(found.row["money"]["paid"]),
-        "completed_at": instant(found.row["completed_at"]),
-        "hints": [one["hint"] for one in found.row["deliveries"]],
-        "secret": "closed" if found.refusal else "open",
-        "manifest": found.manifest,
-        "partition": found.stored.key,
-        "version_id": found.stored.version_id,
-        "retain_until": instant(found.stored.retain_until),
+        "operator": step.operator,
+        "payment_no": step.payment_no,
+        "access": str(step.found.record),
+        "order": step.found.orders[0].order["order_id"],
+        "seconds": step.seconds,
+        "revisions": revisions,
     }
 
 

@@ -13,12 +13,14 @@ from rich.rule import Rule
 from rich.text import Text
 
 from archiver.demo import story
-from archiver.masking import MASK
 from archiver.retention import LEGAL_ZONE
+from cli.answers import order_fields
 from cli.options import Call
-from cli.screen import plain, table
+from cli.screen import table
 from cli.texts import Words
+from cli.views.dossier import plain_text, show_dossier
 from cli.views.nights import show_days
+from cli.views.people import show_log
 
 
 def show_intro(console: Console, call: Call, folder: Path) -> None:
@@ -60,8 +62,6 @@ def show_step(console: Console, call: Call, step: story.Step) -> None:
                     malformed=change.malformed,
                 ),
             )
-        case story.OrderRead():
-            _order(console, words, step)
         case story.Searched():
             _searched(console, words, step)
         case story.DeletionTried():
@@ -71,7 +71,7 @@ def show_step(console: Console, call: Call, step: story.Step) -> None:
             else:
                 console.print(Text(words("demo.delete.done"), style="bold red"))
         case _:
-            assert_never(step)
+            _people(console, call, step)
 
 
 def show_ending(console: Console, call: Call, folder: Path, *, kept: bool) -> None:
@@ -136,51 +136,70 @@ def _night(console: Console, words: Words, step: story.NightPassed) -> None:
         console.print(Text(failure.text(words.language), style="bold red"))
 
 
-def _order(console: Console, words: Words, step: story.OrderRead) -> None:
-    _heading(console, words("demo.read"))
+def _people(console: Console, call: Call, step: story.PeoplesStep) -> None:
+    words = call.words
+    match step:
+        case story.OfficeOpened():
+            _heading(console, words("demo.office"))
+            people = ", ".join(
+                f"{name} ({words(f'role.{role}')})" for name, role in step.operators.items()
+            )
+            _say(
+                console,
+                words(
+                    "demo.office.text",
+                    orders=f"{step.orders:,}",
+                    tokens=f"{step.tokens:,}",
+                    people=people,
+                    seconds=step.seconds,
+                ),
+            )
+        case story.OrderFound():
+            _order(console, call, step)
+        case story.SecretRefused():
+            _heading(console, words("demo.refused", operator=step.operator))
+            _say(console, step.refusal.text(words.language))
+        case story.SecretShown():
+            _heading(console, words("demo.reveal"))
+            _say(
+                console,
+                words(
+                    "demo.reveal.text",
+                    operator=step.operator,
+                    other=step.approved_by,
+                    number=step.approval,
+                    seconds=step.seconds,
+                ),
+            )
+            for one in step.revealed.secrets:
+                console.print(Text(f"  {plain_text(one['secret'] or '')}", "bold"))
+        case story.LogRead():
+            _heading(console, words("demo.log"))
+            show_log(console, call, step.entries, LEGAL_ZONE)
+        case _:
+            assert_never(step)
+
+
+def _order(console: Console, call: Call, step: story.OrderFound) -> None:
+    words = call.words
+    _heading(console, words("demo.find"))
     _say(
         console,
-        words("demo.read.text", order=step.order, seconds=step.seconds, count=len(step.revisions)),
+        words(
+            "demo.find.text",
+            operator=step.operator,
+            payment=step.payment_no,
+            seconds=step.seconds,
+            access=step.found.record,
+            count=len(step.revisions),
+        ),
     )
-    rows = [found.row for found in step.revisions]
-    listing = table("", *(f"{words('demo.read.revision')} {row['revision']}" for row in rows))
-    for name, values in (
-        ("product", [row["product"]["name"] for row in rows]),
-        ("category", [row["product"]["category"] for row in rows]),
-        ("contact", [row["buyer"]["contact"] for row in rows]),
-        ("paid", [f"{row['money']['paid']} {row['money']['currency']}" for row in rows]),
-        ("payment", [_payment(row["payments"]) for row in rows]),
-        ("completed", [_local(row["completed_at"]) for row in rows]),
-        ("first", [_local(row["first_seen_at"]) for row in rows]),
-        ("secret", [" ".join(MASK + (d["hint"] or "") for d in row["deliveries"]) for row in rows]),
-        ("partition", [_short(found.stored.key) for found in step.revisions]),
-        ("until", [_local(found.stored.retain_until) for found in step.revisions]),
-    ):
-        cells = [plain(str(value or "")) for value in values]
-        listing.add_row(f"[dim]{words(f'demo.read.{name}')}[/]", *cells)
-    console.print(Padding(listing, (0, 0, 0, 2)))
-    refusal = step.revisions[-1].refusal if step.revisions else None
-    if refusal:
-        _say(console, words("demo.closed", answer=refusal.text(words.language)))
-    else:
-        console.print(Text(words("demo.open"), style="bold red"))
+    show_dossier(console, call, order_fields(step.revisions[-1].orders[0], step.role))
 
 
 def _local(when: datetime) -> str:
     """Return an instant as the shop's clock shows it."""
     return f"{when.astimezone(LEGAL_ZONE):%Y-%m-%d %H:%M:%S %Z}"
-
-
-def _payment(payments: list[dict[str, str | None]]) -> str:
-    return " ".join(
-        f"{one['method']} {one['provider_no'] or one['aggregator_no'] or ''}" for one in payments
-    )
-
-
-def _short(key: str) -> str:
-    """Return an object's key with most of its random name left out."""
-    folder, _, name = key.rpartition("/")
-    return f"{folder}/{name[:4]}…"
 
 
 def _searched(console: Console, words: Words, step: story.Searched) -> None:

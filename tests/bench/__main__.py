@@ -13,6 +13,7 @@ from tests.bench import (
     backfill,
     encryption,
     index,
+    lookups,
     memory,
     profile,
     puts,
@@ -26,7 +27,7 @@ from tests.servers.shared import ServerMissingError
 
 BENCHMARKS = {
     module.NAME: module
-    for module in (startup, status, puts, encryption, sealing, backfill, memory, index)
+    for module in (startup, status, puts, encryption, sealing, backfill, memory, index, lookups)
 }
 PROFILE = "profile"
 

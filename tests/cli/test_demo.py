@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from archiver.masking import MASK
 from cli.options import Call
 from cli.views.story import show_ending
 from tests.cli.conftest import Terminal
@@ -16,7 +17,8 @@ def test_the_demonstration_tells_a_true_story(terminal: Terminal) -> None:
     assert (ran.exit, ran.codes, ran.err) == (0, [], "")
     steps = ran.document["steps"]
     assert [step["step"] for step in steps] == [
-        *("shop", "init", "nightly", "day", "nightly", "nightly", "read", "search", "delete"),
+        *("shop", "init", "nightly", "day", "nightly", "nightly", "office", "find"),
+        *("refused", "refused", "reveal", "log", "search", "delete"),
     ]
     first, second, third = (step for step in steps if step["step"] == "nightly")
     assert len(first["days"]) == 59
@@ -27,14 +29,25 @@ def test_the_demonstration_tells_a_true_story(terminal: Terminal) -> None:
     assert day["orders"] > change["late"]
     assert day["rejects"] == change["malformed"]
     assert third["days"][0]["partitions"] == []
-    read = next(step for step in steps if step["step"] == "read")
-    assert [one["revision"] for one in read["revisions"]] == [1, 2]
-    assert {one["secret"] for one in read["revisions"]} == {"closed"}
-    one, two = (one["hints"] for one in read["revisions"])
-    assert one != two
+    (found,) = (step for step in steps if step["step"] == "find")
+    assert [one["revision"] for one in found["revisions"]] == [1, 2]
+    one, two = (one["deliveries"][0] for one in found["revisions"])
+    assert one["hint"] != two["hint"]
+    assert "secret" not in one
+    assert MASK in found["revisions"][0]["buyer"]["contact"]
+    refused = [(s["operator"], s["code"]) for s in steps if s["step"] == "refused"]
+    assert refused == [("sue", "not-allowed"), ("carol", "approval-needed")]
+    (revealed,) = (step for step in steps if step["step"] == "reveal")
+    assert two["hint"] in "".join(revealed["secrets"])
+    (log,) = (step for step in steps if step["step"] == "log")
+    told = [(one["operator"], one["command"], one["outcome"]) for one in log["entries"]]
+    assert ("sue", "find", "answered") in told
+    assert ("sue", "reveal", "denied") in told
+    assert told[-1] == ("carol", "reveal", "revealed")
     (search,) = (step for step in steps if step["step"] == "search")
     assert all(hit["in_shop"] and not hit["in_archive"] for hit in search["hits"])
-    assert steps[-1]["refused_until"] == read["revisions"][-1]["retain_until"]
+    assert steps[-1]["key"] == found["revisions"][-1]["sealed"]["partition"]
+    assert steps[-1]["refused_until"] > found["revisions"][-1]["completed_at"]
 
     shown = StringIO()
     console = Console(file=shown, width=80)
@@ -53,7 +66,7 @@ def test_people_read_it_in_their_language_and_nothing_is_left(terminal: Terminal
     ran = terminal.run(*asked)
     assert (ran.exit, ran.err) == (0, "")
     assert not folder.exists()
-    for said in ("不会重复封存", "锁定至", "补充分区", "•••", "已删除"):
+    for said in ("不会重复封存", "锁定至", "待支付", "•••", "获批", "已删除"):
         assert said in ran.out
 
 

@@ -75,7 +75,7 @@ def test_examples_are_commands_that_exist(path: tuple[str, ...]) -> None:
         command = command.commands[name]
     assert isinstance(command, Command)
     for example in command.examples:
-        words = example.partition("#")[0].partition(">")[0].split()
+        words = example.partition("#")[0].partition(">")[0].partition("<")[0].split()
         assert words[: 1 + len(path)] == ["archiver", *path]
         with command.make_context("archiver", words[1 + len(path) :], resilient_parsing=False):
             pass

@@ -14,8 +14,9 @@ FOLDER = Path(cli.__file__).parent
 COMPUTED = (
     *("init.opens.", "init.keep.", "lock.", "column."),
     *("attack.", "outcome.", "finding.", "verdict."),
+    *("field.", "stage.", "order.", "answer.", "dossier.", "period."),
     *("role.", "approval.", "access."),
-    *("demo.try.", "demo.read.", "demo.night.", "demo.search."),
+    *("demo.try.", "demo.night.", "demo.search."),
     *("orphans.kind.", "orphans.means."),
 )
 """Names whose last part is computed; the folder's tests run them."""

@@ -1,0 +1,132 @@
+"""The demonstration's people: they find an order, are refused its secret, and see it properly.
+
+They do what operators do on the command line, by the same way: sessions, the local index, masks,
+approval, a fresh code, the revealing process, the access log. Their phones are this program's.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import pyotp
+
+from archiver.access_log import Outcome
+from archiver.access_log.entry import Chained
+from archiver.desk import OPERATOR_VARIABLE, Desk
+from archiver.errors import ArchiverError
+from archiver.lookup.answering import Answered, Grounds
+from archiver.lookup.question import Question, fact
+from archiver.operators import Session
+from archiver.operators.codes import STEP_SECONDS
+from archiver.policy import Role
+from archiver.ports import Progress
+from archiver.reading_room import ReadingRoom, reading_room
+from archiver.reveal import Revealed, Revealing
+from archiver.wiring import Installation
+
+STAFF: Final[Mapping[str, Role]] = {
+    "root": Role.ADMINISTRATOR,
+    "sue": Role.SUPPORT,
+    "carol": Role.COMPLIANCE,
+    "dora": Role.COMPLIANCE,
+}
+CASE: Final = "示例〔2026〕1号"
+PURPOSE: Final = "售后"
+
+
+@dataclass(slots=True)
+class Office:
+    """The operators of the demonstration's archive."""
+
+    installation: Installation
+    progress: Progress
+    desk: Desk = field(init=False)
+    _phones: dict[str, pyotp.TOTP] = field(default_factory=dict, repr=False)
+    _steps: dict[str, int] = field(default_factory=dict)
+    _sessions: dict[str, Session] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Take a seat."""
+        self.desk = Desk.at(self.installation)
+
+    def open(self) -> None:
+        """Add the operators, each by the administrator, and let each log in."""
+        register = self.desk.owners_register()
+        for name, role in STAFF.items():
+            password = secrets.token_urlsafe(16)
+            by = None if role is Role.ADMINISTRATOR else "root"
+            enrolment = register.add(name, role, password, by=by)
+            self._phones[name] = pyotp.TOTP(enrolment.secret, interval=STEP_SECONDS)
+            session = self.desk.logins.login(
+                name, password, self.code(name), origin=self.desk.place
+            )
+            Desk.at(self._as(name)).held.keep(name, session.token)
+            self.desk.record("login", Outcome.DONE, session)
+            self._sessions[name] = session
+
+    def code(self, name: str) -> str:
+        """Return what an operator's phone shows, a code that was not used yet."""
+        now = int(self.installation.clock.now().timestamp()) // STEP_SECONDS
+        step = max(now - 1, self._steps.get(name, 0) + 1)
+        self._steps[name] = step
+        return self._phones[name].generate_otp(step)
+
+    def find(self, payment_no: str) -> Answered:
+        """Let support find an order by its payment number."""
+        with self._room("sue", "find", Grounds(purpose=PURPOSE)) as room:
+            return room.answering.find(Question(facts=[fact("payment", payment_no)]))
+
+    def revisions(self, order_id: str, count: int) -> Iterator[Answered]:
+        """Let support look at each revision of an order."""
+        with self._room("sue", "show", Grounds(purpose=PURPOSE)) as room:
+            for revision in range(1, count + 1):
+                yield room.answering.show("show", fact("order", order_id), None, revision)
+
+    def reveal(self, name: str, order_id: str) -> Revealed | ArchiverError:
+        """Let somebody ask for an order's card secrets; return them, or what he is told."""
+        try:
+            with self._room(name, "reveal", Grounds(case=CASE)) as room:
+                revealing = Revealing(
+                    desk=room.desk,
+                    session=room.session,
+                    why=Grounds(case=CASE),
+                    finder=room.finder,
+                    config=self.installation.folder / "archiver.toml",
+                    environment=self.installation.environment,
+                    needs_approval=True,
+                    daily_cap=self.installation.configuration.reveal.daily_cap,
+                )
+                return revealing.reveal(order_id, None, lambda: self.code(name))
+        except ArchiverError as refused:
+            return refused
+
+    def approve(self, name: str) -> int:
+        """Let somebody grant the request that waits; return its number."""
+        (request,) = self.desk.approvals.all()
+        session = self._sessions[name]
+        self.desk.acting(
+            "approve",
+            session,
+            lambda: self.desk.approvals.decide(request.number, session, granted=True),
+            about="granted reveal",
+            approval=request.number,
+        )
+        return request.number
+
+    def log(self) -> list[Chained]:
+        """Return the access log."""
+        return self.desk.access_log.entries()
+
+    def _room(self, name: str, command: str, why: Grounds) -> AbstractContextManager[ReadingRoom]:
+        return reading_room(self._as(name), command, why, self.progress)
+
+    def _as(self, name: str) -> Installation:
+        """Return the installation as an operator's terminal has it: his session is held there."""
+        environment = {
+            **self.installation.environment,
+            "XDG_STATE_HOME": str(self.installation.folder / "sessions"),
+            OPERATOR_VARIABLE: name,
+        }
+        return replace(self.installation, environment=environment)

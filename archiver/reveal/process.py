@@ -1,0 +1,81 @@
+"""Starting the revealing process, and reading its one answer."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from archiver.errors import ArchiverError, Exit, Said
+from archiver.reveal.request import REQUEST, RevealRequest
+
+_START: Final = (
+    "import sys; sys.path.append(sys.argv.pop()); from archiver.reveal.child import main; main()"
+)
+"""Isolated (-I): neither the working directory nor PYTHONPATH can put a module of its own in the
+way of the reveal key. A checkout that is not installed is found by its path, and last."""
+_FOLDER: Final = str(Path(__file__).resolve().parents[2])
+PATIENCE_SECONDS: Final = 120
+"""For the roots (argon2id, a key service) and one partition."""
+
+
+class RevealFailedError(ArchiverError):
+    """The revealing process gave no secret."""
+
+    exit = Exit.TRY_LATER
+    code = "reveal-failed"
+    en = "Nothing was revealed: {detail}"
+    zh = "未能显示卡密：{detail}"
+    next = "archiver status"
+
+
+def reveal(request: RevealRequest, environment: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
+    """Return the deliveries of one order with their secrets.
+
+    Args:
+        request: Which one.
+        environment: Of the process: the root's passphrase and the store's credentials are in it.
+
+    Raises:
+        RevealFailedError: It has not worked; the message never quotes an order.
+    """
+    child = subprocess.Popen(  # noqa: S603  nothing of it comes from outside
+        [sys.executable, "-I", "-c", _START, _FOLDER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # a traceback might quote a secret
+        env=dict(environment),
+    )
+    limit = threading.Timer(PATIENCE_SECONDS, child.kill)
+    limit.daemon = True
+    limit.start()
+    try:
+        with child:
+            content = _asked(child, REQUEST.dump_json(request) + b"\n")
+    finally:
+        limit.cancel()
+    try:
+        answer: dict[str, Any] = json.loads(content)
+    except ValueError:
+        raise RevealFailedError(
+            detail=Said(
+                f"the revealing process ended early (code {child.returncode})",
+                f"显示进程提前结束（代码 {child.returncode}）",
+            )
+        ) from None
+    if error := answer.get("error"):
+        raise RevealFailedError(detail=Said(error["en"], error["zh"]))
+    secrets: list[dict[str, Any]] = answer["secrets"]
+    return secrets
+
+
+def _asked(child: "subprocess.Popen[bytes]", request: bytes) -> bytes:
+    """Return what the process answers. Its input stays open meanwhile: its end says we are gone."""
+    with suppress(BrokenPipeError):
+        if child.stdin:
+            child.stdin.write(request)
+            child.stdin.flush()
+    return child.stdout.read() if child.stdout else b""

@@ -1,0 +1,110 @@
+"""A card secret is shown once, to compliance, in a case, after two people and a fresh code."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.library import Library, library
+
+__all__ = ["library"]
+
+CASE = ("--case", "公调证字12号")
+DONE = "SELECT * FROM orders WHERE status = 4 AND type = 1 ORDER BY id LIMIT 1 OFFSET {}"
+
+
+def test_a_secret_is_shown_once_after_approval_and_a_fresh_code(library: Library) -> None:
+    (row,) = library.rows(DONE.format(6))
+    asked = ("reveal", row["order_sn"], *CASE)
+
+    first = library.ask("carol", *asked)
+    assert (first.exit, first.codes) == (11, ["approval-needed"])
+    assert library.ask("carol", *asked).codes == ["approval-needed"]  # the same request
+    (request,) = library.ask("carol", "approvals").document["approvals"]
+
+    own = library.ask("carol", "approve", str(request["number"]))
+    assert own.codes == ["not-allowed"]
+    assert library.ask("sue", "approve", str(request["number"])).codes == ["not-allowed"]
+    assert library.ask("dora", "approve", str(request["number"])).exit == 0
+
+    assert library.ask("carol", *asked, stdin="000000\n").codes == ["code-refused"]
+    shown = library.ask("carol", *asked, stdin=library.office.code("carol") + "\n")
+    assert shown.exit == 0, shown.out
+    secrets = [one["secret"] for one in shown.document["order"]["deliveries"]]
+    assert secrets == row["info"].splitlines()
+
+    again = library.ask("carol", *asked, stdin=library.office.code("carol") + "\n")
+    assert again.codes == ["approval-needed"]
+
+    mine = [one for one in library.log() if one["command"] == "reveal"]
+    assert [(one["outcome"], one["detail"]) for one in mine] == [
+        ("denied", "approval-needed"),
+        ("denied", "approval-needed"),
+        ("failed", "code-refused"),
+        ("revealed", None),
+        ("denied", "approval-needed"),
+    ]
+    assert mine[3]["approval"] == request["number"]
+    assert mine[3]["case"] == CASE[1]
+    assert shown.document["access"] == f"{mine[3]['node']}/{mine[3]['number']}"
+
+
+def test_support_reveals_nothing_and_nobody_without_a_case(library: Library) -> None:
+    (row,) = library.rows(DONE.format(1))
+    assert library.ask("sue", "reveal", row["order_sn"], *CASE).codes == ["not-allowed"]
+    assert library.ask("carol", "reveal", row["order_sn"], "--purpose", "x").codes == [
+        "not-allowed"
+    ]
+    assert library.log()[-1]["detail"] == "case"
+    assert library.ask("carol", "reveal", "NEVER-WAS", *CASE).codes == ["request"]
+
+
+def test_the_cap_of_a_day_is_kept(library: Library) -> None:
+    library.terminal.configure(("[store]", "[reveal]\ndaily_cap = 1\napproval = false\n[store]"))
+    first, second = (library.rows(DONE.format(n))[0] for n in (2, 3))
+
+    code = library.office.code("dora") + "\n"
+    shown = library.ask("dora", "reveal", first["order_sn"], *CASE, stdin=code)
+    assert shown.exit == 0, shown.out
+    refused = library.ask("dora", "reveal", second["order_sn"], *CASE)
+
+    assert refused.codes == ["not-allowed"]
+    assert library.log()[-1]["detail"] == "cap"
+    library.terminal.configure()
+
+
+def test_no_secret_stands_in_a_file_of_this_host(library: Library) -> None:
+    """Whatever was looked up and revealed before: index, state, logs, sessions."""
+    cards = [
+        line
+        for row in library.rows("SELECT info FROM orders WHERE status = 4 AND type = 1")
+        for line in row["info"].splitlines()
+    ]
+    assert cards
+    files = [p for p in library.terminal.folder.rglob("*") if p.is_file() and p != library.path]
+    assert any("search" in str(path) for path in files)
+    for path in files:
+        content = path.read_bytes()
+        assert not [card for card in cards if card.encode() in content], path
+
+
+def test_only_the_child_can_reach_the_reveal_root() -> None:
+    """What answers questions imports nothing that opens the reveal root."""
+    code = (
+        "import sys, archiver.reading_room, archiver.reveal, cli.commands.reveal; "
+        "print('archiver.reveal.child' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
+
+
+def test_a_lookup_host_needs_no_reveal_root(library: Library) -> None:
+    (row,) = library.rows(DONE.format(5))
+    root = library.terminal.folder / "reveal-root.key"
+    hidden = root.rename(root.with_suffix(".away"))
+    try:
+        shown = library.ask("carol", "show", row["order_sn"], "--purpose", "售后")
+        assert shown.document["answer"] == "found"
+    finally:
+        Path(hidden).rename(root)
+    assert row["info"] not in json.dumps(shown.document, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Questions to archives that were really sealed."""

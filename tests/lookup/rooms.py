@@ -1,0 +1,51 @@
+"""A lookup host: an index that was built from the store with the base root, and a finder."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from archiver.archive import Archive
+from archiver.catalog import Catalog
+from archiver.index import Index, IndexBuilder, IndexKeys
+from archiver.keyring import KeyPair
+from archiver.lookup.finding import Finder
+from archiver.lookup.opening import BaseKeys, Opener
+from archiver.ports import ObjectStore
+from tests.archives import Silent
+from tests.auditor import secret_in
+from tests.desk import Desk
+
+
+def base_root(desk: Desk) -> KeyPair:
+    """Return the private half of the base root."""
+    return KeyPair(secret_in(desk.place.folder / "root.key", "seed"))
+
+
+def built_index(archive: Archive, keys: IndexKeys, folder: Path) -> Index:
+    """Bring the index up to date and open it."""
+    catalog = Catalog(archive, folder / "manifests")
+    catalog.refresh()
+    place = folder / "search"
+    IndexBuilder(archive=archive, keys=keys, folder=place, progress=Silent()).update(
+        catalog.entries
+    )
+    return Index.open(place, archive.id)
+
+
+@contextmanager
+def finder_at(desk: Desk, *, store: ObjectStore | None = None) -> Iterator[Finder]:
+    """Give a finder over what is sealed now."""
+    archive = desk.open(store)
+    keys = IndexKeys.open(archive, base_root(desk))
+    index = built_index(archive, keys, desk.place.folder / "index")
+    with ThreadPoolExecutor(4) as executor:
+        yield Finder(
+            index=index,
+            keys=keys.search,
+            opener=Opener(archive, BaseKeys(archive, keys.base), executor),
+            now=archive.clock.now,
+            due=lambda _place: archive.clock.now() + timedelta(days=1),
+        )
+    index.close()

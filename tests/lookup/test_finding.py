@@ -1,0 +1,155 @@
+"""What is found is what looking at every sealed row finds."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from archiver.errors import RequestError
+from archiver.lookup.finding import Finder, FoundOrder
+from archiver.lookup.question import Conditions, Fact, Question, parse_cursor
+from tests.desk import at
+from tests.lookup import oracle
+from tests.lookup.bazaar import CHANNELS, PRODUCTS, Bazaar
+
+SEED = 4
+QUESTIONS = 15
+
+
+@dataclass(slots=True)
+class Asked:
+    """A bazaar and whoever looks into its archive."""
+
+    bazaar: Bazaar
+    finder: Finder
+
+    def pages(self, question: Question) -> Iterator[Sequence[FoundOrder]]:
+        """Yield all pages."""
+        while True:
+            found = self.finder.find(question)
+            yield found.orders
+            if found.next is None:
+                return
+            question = replace(question, after=parse_cursor(found.next))
+
+    def all(self, question: Question) -> list[FoundOrder]:
+        """Return the orders of all pages."""
+        return [one for page in self.pages(question) for one in page]
+
+
+@pytest.fixture
+def asked(market: Bazaar, finder: Finder) -> Asked:
+    return Asked(market, finder)
+
+
+def questions(rows: Sequence[oracle.Row], count: int) -> Iterator[Question]:
+    """Yield random questions; most have an answer."""
+    random_ = random.Random(SEED)
+    for _ in range(count):
+        row = random_.choice(rows)
+        values = {
+            "order": row["order_id"],
+            "contact": row["buyer"]["contact"].swapcase(),
+            "account": row["buyer"]["account"],
+            "ip": row["buyer"]["client_ip"],
+            "merchant": row["seller"]["name"] or row["seller"]["merchant_id"],
+            "payment": row["payments"][0]["merchant_no"] if row["payments"] else None,
+            "card": row["deliveries"][0]["secret"].partition("----")[0],
+            "target": row["deliveries"][0]["target"],
+        }
+        if random_.random() < 0.05:
+            values = dict.fromkeys(values, "%")
+        kinds = [kind for kind, value in values.items() if value]
+        facts = random_.sample(kinds, random_.choice((1, 1, 1, 2)))
+        narrow = Conditions()
+        if random_.random() < 0.6:
+            first = at(random_.randrange(1, 8), random_.randrange(24))
+            narrow = Conditions(
+                start=first if random_.random() < 0.4 else None,
+                end=first + timedelta(days=2) if random_.random() < 0.4 else None,
+                outcomes=("refunded", "failed") if random_.random() < 0.2 else (),
+                product=random_.choice(PRODUCTS)[:2].lower() if random_.random() < 0.3 else None,
+                channel=random_.choice(CHANNELS) if random_.random() < 0.2 else None,
+                amount=Decimal("3.50") if random_.random() < 0.1 else None,
+                source=row["source"] if random_.random() < 0.3 else None,
+            )
+        yield Question(
+            facts=[Fact(kind=kind, value=str(values[kind])) for kind in facts],
+            conditions=narrow,
+            limit=random_.choice((7, 20)),
+        )
+
+
+def test_random_questions_are_answered_as_by_looking_at_every_row(asked: Asked) -> None:
+    some = 0
+    for question in questions(asked.bazaar.sealed, QUESTIONS):
+        expected = oracle.answer(asked.bazaar.sealed, question)
+        found = asked.all(question)
+        names = [
+            (one.order["source"], one.order["order_id"], one.order["revision"]) for one in found
+        ]
+        assert sorted(names) == sorted(one[:3] for one in expected), (
+            [(fact.kind, fact.value) for fact in question.facts],
+            question,
+        )
+        places = {one[:3]: one[3] for one in expected}
+        times: list[datetime] = [places[name] for name in names]
+        assert times == sorted(times, reverse=True)
+        some += bool(found)
+    assert some > QUESTIONS // 2
+
+
+def test_a_page_has_as_many_orders_as_were_asked_for(asked: Asked) -> None:
+    question = Question(facts=[Fact(kind="merchant", value="m1")], limit=20)
+
+    *full, last = asked.pages(question)
+
+    assert full
+    assert all(len(page) == 20 for page in full)
+    assert len(last) <= 20  # none, where only older revisions were left
+
+
+def test_a_page_reads_no_more_partitions_than_it_shows_orders(asked: Asked) -> None:
+    question = Question(facts=[Fact(kind="merchant", value="m1")], limit=3)
+
+    found = asked.finder.find(question)
+
+    revised = sum(len(one.revisions) - 1 for one in found.orders)
+    assert len(found.objects) <= 3 + revised
+
+
+def test_the_latest_revision_knows_the_ones_before(asked: Asked) -> None:
+    revised = [row for row in asked.bazaar.sealed if row["revision"] > 1]
+    for row in revised[:10]:
+        (one,) = asked.finder.revisions(row["order_id"], row["source"])[0].values()
+        assert [hit.revision for hit in one.revisions] == list(range(1, one.order["revision"] + 1))
+        older, _ = asked.finder.revisions(row["order_id"], row["source"], 1)
+        assert older[row["source"]].order["revision"] == 1
+
+
+def test_an_id_in_two_sources_is_found_in_both(asked: Asked) -> None:
+    both, _ = asked.finder.revisions("D000001")
+    assert sorted(both) == ["shop0", "shop1"]
+    assert list(asked.finder.revisions("D000001", "shop1")[0]) == ["shop1"]
+
+
+def test_a_revision_that_is_not_there_is_told(asked: Asked) -> None:
+    with pytest.raises(RequestError, match="only the revisions 1"):
+        asked.finder.revisions("D000001", "shop1", 9)
+
+
+def test_nothing_is_found_of_what_is_not_there(asked: Asked) -> None:
+    assert asked.finder.revisions("D99999999")[0] == {}
+    assert asked.all(Question(facts=[Fact(kind="order", value="D00000_")])) == []
+
+
+def test_a_cursor_continues_its_own_question_only(asked: Asked) -> None:
+    question = Question(facts=[Fact(kind="merchant", value="m1")], limit=1)
+    cursor = parse_cursor(str(asked.finder.find(question).next))
+    other = Question(facts=[Fact(kind="merchant", value="m2")], limit=1, after=cursor)
+
+    with pytest.raises(RequestError, match="another question"):
+        asked.finder.find(other)
