@@ -37,7 +37,7 @@ from archiver.mapping import CLOCK_SLACK, MapContext, MappedPage, OrderMapping, 
 from archiver.ports import NO_PURGES, Progress, Purges, RawPage, Source, Window
 from archiver.recognition import Recogniser, instants, known_rows, microseconds
 from archiver.repeats import SeenIds
-from archiver.rows import Held, Ints, Mask, Rows, instants_of, is_open, part_of, within
+from archiver.rows import Held, Ints, Mask, Rows, SideBySide, instants_of, is_open, part_of, within
 from archiver.stamping import ends_that_stand, reject_rows, stamped
 
 REJECTS_CLASS: Final = "rejects"
@@ -424,19 +424,8 @@ class Capture:
         """Decide on ids that occur more than once: equal rows count once, others are rejects."""
         if not self._held:
             return
-        rows = Rows(
-            orders=pa.concat_tables([held.rows.orders for held in self._held]),
-            tokens=np.concatenate([held.rows.tokens for held in self._held]),
-            digests=np.concatenate([held.rows.digests for held in self._held]),
-            changed_at=np.concatenate([held.rows.changed_at for held in self._held]),
-        )
-        _, first, group = np.unique(rows.tokens, axis=0, return_index=True, return_inverse=True)
-        group = group.ravel()
-        differs = (rows.digests != rows.digests[first[group]]).any(axis=1)
-        conflict = np.isin(group, group[differs])
-        is_first = np.zeros(len(group), np.bool_)
-        is_first[first] = True
-        extra = ~conflict & ~is_first
+        found = SideBySide.of(self._held)
+        rows, conflict, extra = found.rows, found.conflict, found.double
         if extra.any():
             ends = local_days(self._ends(rows.orders), self.archive.rules.zone)
             inside = ends >= day_number(self.span.days[0])
@@ -454,7 +443,7 @@ class Capture:
                 )
                 mapped = self._map(page, repeated=True)
                 self._take_rejects(mapped.rejects, mapped.reject_content)
-        single = ~conflict & is_first
+        single = ~conflict & ~extra
         if single.any():
             self._decide(rows.take(single))
 

@@ -1,5 +1,6 @@
 """Mapped rows on their way through a capture, with what identifies them. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,34 @@ class Held:
 
     rows: Rows
     page: RawPage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideBySide:
+    """Rows of repeated ids, all of them, and which of them is what."""
+
+    rows: Rows
+    conflict: Mask
+    """They differ from another row with their id."""
+    double: Mask
+    """They say again what the first row with their id says."""
+
+    @classmethod
+    def of(cls, held: Sequence[Held]) -> "SideBySide":
+        """Compare rows with the first one that has their id."""
+        rows = Rows(
+            orders=pa.concat_tables([one.rows.orders for one in held]),
+            tokens=np.concatenate([one.rows.tokens for one in held]),
+            digests=np.concatenate([one.rows.digests for one in held]),
+            changed_at=np.concatenate([one.rows.changed_at for one in held]),
+        )
+        _, first, group = np.unique(rows.tokens, axis=0, return_index=True, return_inverse=True)
+        group = group.ravel()
+        differs = (rows.digests != rows.digests[first[group]]).any(axis=1)
+        conflict = np.isin(group, group[differs])
+        is_first = np.zeros(len(group), np.bool_)
+        is_first[first] = True
+        return cls(rows=rows, conflict=conflict, double=~conflict & ~is_first)
 
 
 def part_of(page: RawPage, positions: pa.Array, mapping: OrderMapping) -> RawPage:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from archiver import roots
 from archiver.archive import Archive, Rules, open_archive, read_anchor
 from archiver.catalog import Catalog
-from archiver.configuration import Configuration, SourceSection, parse_configuration
+from archiver.configuration import Configuration, parse_configuration
 from archiver.errors import (
     AnotherRunError,
     ConfigurationError,
@@ -33,7 +33,7 @@ from archiver.errors import (
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
 from archiver.lockproof import Trial, prove_lock
-from archiver.ports import Clock, Fence, LockProver, ObjectStore, Progress, Purges
+from archiver.ports import Clock, Fence, LockProver, ObjectStore, Progress
 from archiver.run_locks import run_lock, standing_reservation
 from archiver.stores.directory import DirectoryStore
 from schemas import documents
@@ -41,13 +41,12 @@ from schemas import documents
 if TYPE_CHECKING:
     # What only some commands need is imported by them: `status` must not wait for pyarrow.
     from archiver.access_log import AccessLog
-    from archiver.capture import MappedSource
+    from archiver.configured_sources import ConfiguredSources
     from archiver.fencing import Fencing
     from archiver.index import Index, IndexBuilder
     from archiver.known import KnownOrders
     from archiver.nightly import Night
     from archiver.retirement import Retired
-    from archiver.sources.database import DatabaseSource
     from archiver.state import State
     from archiver.webhook import Webhook
 
@@ -293,52 +292,12 @@ class Installation:
         """Return the manifests, not yet read."""
         return Catalog(archive, self.index_folder / "manifests")
 
-    def sources(self) -> "list[MappedSource]":
-        """Return the configured sources; nothing is connected yet.
+    @cached_property
+    def sources(self) -> "ConfiguredSources":
+        """The configured sources; nothing is connected yet."""
+        from archiver.configured_sources import ConfiguredSources
 
-        Raises:
-            ConfigurationError: There is none, or a mapping cannot be used.
-        """
-        if not self.configuration.source:
-            raise ConfigurationError(detail=Said("there is no [[source]]", "没有 [[source]]"))
-        return [self.source(section) for section in self.configuration.source]
-
-    def source(self, section: SourceSection) -> "MappedSource":
-        """Return one source with its mapping; raises what `database` raises."""
-        from archiver.capture import MappedSource
-
-        database = self.database(section)
-        after = section.purges_after_days
-        return MappedSource(
-            source=database,
-            mapping=database.mapping,
-            session_zone=database.session_zone,
-            purged=Purges(
-                after=None if after is None else timedelta(days=after),
-                through=section.purged_through,
-            ),
-        )
-
-    def database(self, section: SourceSection) -> "DatabaseSource":
-        """Return one source as the database that it is.
-
-        Raises:
-            MappingError: There is no such mapping, or it cannot be used.
-            ConfigurationError: The URL cannot be used, or the password is not there.
-        """
-        from archiver.sources.database import DatabaseSource
-        from archiver.sources.mappings import load_mapping
-
-        mapping = load_mapping(self._mapping_of(section), section.parameters, source=section.name)
-        return DatabaseSource(
-            section.name,
-            self._absolute(section.url),
-            self._password(section),
-            mapping,
-            timezone=section.timezone or self.configuration.archive.timezone,
-            page_rows=section.page_rows,
-            timeout=timedelta(seconds=section.timeout_seconds),
-        )
+        return ConfiguredSources(self.configuration, self.folder, self.environment)
 
     def _prover(self) -> LockProver | None:
         """Return the store under the prover's credentials; None for a folder."""
@@ -437,7 +396,7 @@ class Installation:
             archive=archive,
             catalog=replace(self.catalog(archive), fence=fence),
             known=self.known(archive),
-            sources=self.sources(),
+            sources=self.sources.all(),
             executor=executor,
             in_flight=SEALERS,
             progress=progress,
@@ -521,57 +480,3 @@ class Installation:
                 )
             )
         return self.folder / path
-
-    def _mapping_of(self, section: SourceSection) -> str | Path | Mapping[str, Any]:
-        from archiver.sources.mappings import FILES, SQL
-
-        if section.preset not in (SQL, FILES):
-            if section.mapping is not None:
-                raise ConfigurationError(
-                    detail=Said(
-                        f"[[source]] {section.name}: preset {section.preset} brings its own "
-                        'mapping; use preset = "sql" with another one',
-                        f"[[source]] {section.name}：预设 {section.preset} 自带映射；"
-                        '要用其他映射，请设 preset = "sql"',
-                    )
-                )
-            return section.preset
-        if section.mapping is None:
-            raise ConfigurationError(
-                detail=Said(
-                    f'[[source]] {section.name}: preset = "{section.preset}" needs '
-                    'mapping = "file.toml"',
-                    f'[[source]] {section.name}：preset = "{section.preset}" 需要 '
-                    'mapping = "文件.toml"',
-                )
-            )
-        if isinstance(section.mapping, str):
-            return self.folder / section.mapping
-        return section.mapping
-
-    def _absolute(self, url: str) -> str:
-        """Return a source's URL with a relative path counted from the configuration."""
-        if url.startswith("file:"):
-            return f"file:{self.folder / url.removeprefix('file:')}"
-        scheme, separator, path = url.partition(":///")
-        if scheme == "sqlite" and separator:
-            return f"sqlite:///{self.folder / path}"
-        return url
-
-    def _password(self, section: SourceSection) -> str | None:
-        if section.password_env is not None:
-            if section.password_env not in self.environment:
-                raise ConfigurationError(
-                    detail=Said(
-                        f"[[source]] {section.name}: the environment has no {section.password_env}",
-                        f"[[source]] {section.name}：没有环境变量 {section.password_env}",
-                    )
-                )
-            return self.environment[section.password_env]
-        if section.password_file is not None:
-            path = self.folder / section.password_file
-            try:
-                return path.read_text("utf-8").rstrip("\r\n")
-            except OSError as error:
-                raise ConfigurationError(detail=f"{path}: {error.strerror}") from None
-        return None

@@ -66,7 +66,7 @@ def open_backfill(
             archive=archive,
             catalog=installation.catalog(archive),
             open_known=partial(installation.known, archive),
-            sources=[one for one in installation.sources() if one.source.name in names],
+            sources=[one for one in installation.sources.all() if one.source.name in names],
             executor=pool,
             work=partial(make_pass, config.absolute()),
             workers=workers,
@@ -117,7 +117,7 @@ def _opened(config: Path) -> _Place:
     return _Place(
         installation=installation,
         archive=installation.archive(to_seal=True),
-        sources={one.source.name: one for one in installation.sources()},
+        sources={one.source.name: one for one in installation.sources.all()},
     )
 
 

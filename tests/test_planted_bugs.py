@@ -228,13 +228,13 @@ FAULTS = (
     Fault(
         "duplicates are counted as new",
         "archiver/capture.py",
-        "single = ~conflict & is_first",
+        "single = ~conflict & ~extra",
         "single = ~conflict",
         f"{CAPTURE}equal_rows_count_once",
     ),
     Fault(
         "one of two different rows is taken for the order",
-        "archiver/capture.py",
+        "archiver/rows.py",
         "conflict = np.isin(group, group[differs])",
         "conflict = differs",
         f"{CAPTURE}different_rows_with_one_id_are_all_rejects",

@@ -63,7 +63,7 @@ def check(call: Call, *, name: str | None, rows: int) -> Report:
     failures: list[ArchiverError] = []
     for section in _sections(call, installation, name):
         try:
-            opened = installation.database(section)
+            opened = installation.sources.database(section)
             context = MapContext(
                 archive="",  # nothing is sealed, so the rows belong to none
                 source=opened.name,

@@ -170,7 +170,7 @@ def test_what_acg_faka_delivers_by_hand_later_is_sealed_when_its_row_is_asked_fo
             [waiting["id"]],
         )
         connection.commit()
-    here = site.installation.sources()[0].source
+    here = site.installation.sources.all()[0].source
     ever = site.clock.now() - timedelta(days=90)
     window = Window(start=ever, end=site.clock.now())
 
