@@ -188,7 +188,7 @@ class IndexBuilder:
         return read_rows(paths_of(self.folder, noted.name)["rows.raw"])
 
     def _token_file(self, noted: Noted) -> TokenFile:
-        return TokenFile(paths_of(self.folder, noted.name)["tokens.duckdb"])
+        return TokenFile(paths_of(self.folder, noted.name)["tokens.duckdb"], noted.tables)
 
     def _published(self) -> Pointer:
         try:

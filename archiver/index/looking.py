@@ -28,6 +28,7 @@ from archiver.index.files import (
     read_arrow,
     read_rows,
     require_sound,
+    table_of,
 )
 from archiver.index.keys import open_names
 from archiver.index.places import OPEN, Coverage, Hit, Lacking, PartitionPlace
@@ -342,11 +343,15 @@ class Index:
     def _asked(self, wanted: Sequence[tuple[int, int]]) -> tuple[NDArray[np.int64], Places]:
         """Ask for each token by itself: zone maps lead to the few blocks that may have it."""
         # Uncast, a number would be compared as the widest type (FACTS 2).
-        query = " UNION ALL ".join(
-            f"SELECT token, place FROM s{number}.tokens WHERE token = ?::BIGINT"  # noqa: S608
-            for number, _ in wanted
-        )
         tokens = [token - (1 << 63) for _, token in wanted]
+        tables = [
+            f"s{number}.tokens{table_of(token, self._segments[number].noted.tables)}"
+            for (number, _), token in zip(wanted, tokens, strict=True)
+        ]
+        query = " UNION ALL ".join(
+            f"SELECT token, place FROM {table} WHERE token = ?::BIGINT"  # noqa: S608
+            for table in tables
+        )
         with self._connection.cursor() as cursor:
             few = cursor.execute(query, tokens).fetchmany(FEW)
             if len(few) < FEW:
@@ -362,12 +367,14 @@ class Index:
             for number in sorted({number for number, _ in wanted}):
                 mine = [token - (1 << 63) for n, token in wanted if n == number]
                 cursor.register("wanted", pa.table({"token": pa.array(mine, pa.int64())}))
-                found = cursor.execute(
-                    f"SELECT token, place FROM s{number}.tokens JOIN wanted USING (token)"  # noqa: S608
-                ).fetchnumpy()
+                for table in range(self._segments[number].noted.tables):
+                    found = cursor.execute(
+                        f"SELECT token, place FROM s{number}.tokens{table} "  # noqa: S608
+                        "JOIN wanted USING (token)"
+                    ).fetchnumpy()
+                    tokens.append(found["token"])
+                    places.append(found["place"])
                 cursor.unregister("wanted")
-                tokens.append(found["token"])
-                places.append(found["place"])
         return np.concatenate(tokens), np.concatenate(places)
 
     def _page(

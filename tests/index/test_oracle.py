@@ -79,7 +79,7 @@ def test_every_value_finds_the_orders_that_have_it_before_and_after_merging_and_
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr("archiver.partition.ROW_GROUP_ROWS", group_rows)
         patch.setattr("archiver.index.building.GROWTH", growth)
-        patch.setattr("archiver.index.files.PORTION", 7)
+        patch.setattr("archiver.index.files.PORTION", 40)
         patch.setattr("archiver.index.looking.BULK", run)
         patch.setattr("archiver.index.runs.RUN_TOKENS", run)
         index = None
