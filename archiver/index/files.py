@@ -29,6 +29,9 @@ from archiver.local_files import disk_errors, make_durable
 
 MEMORY: Final = "1GB"
 """Of DuckDB while it writes. It is given sorted portions, so it never spills to disk."""
+BLOCK_BYTES: Final = 1 << 16
+"""A question reads a block or two of each year whole, checksum included. DuckDB's default is four
+times as large and saves 4 % of the space."""
 PORTION: Final = 4_000_000
 """Tokens that are merged at once: about 400 MB with all copies that sorting makes."""
 LOWEST: Final = -(1 << 63)
@@ -241,7 +244,12 @@ def _bounds(count: int) -> list[int]:
 
 
 def _write_tokens(path: Path, sources: Sequence[TokenSource], total: int) -> None:
-    config: dict[str, Any] = {"memory_limit": MEMORY, "threads": "2", "temp_directory": ""}
+    config: dict[str, Any] = {
+        "memory_limit": MEMORY,
+        "threads": "2",
+        "temp_directory": "",
+        "default_block_size": str(BLOCK_BYTES),
+    }
     with duckdb.connect(str(path), config=config) as connection:
         written = 0
         # While DuckDB writes one portion, the next one is merged.

@@ -108,8 +108,8 @@ def test_a_block_that_rots_in_place_is_found_when_it_is_read(here: Shelf, tmp_pa
     (path,) = tmp_path.glob("*.tokens.duckdb")
     before = path.stat()
     content = bytearray(path.read_bytes())
-    # Blocks of 256 kB lie behind three headers of 4 kB, each behind its own checksum.
-    for start in range(3 * 4096, len(content), 1 << 18):
+    # Blocks of 64 kB lie behind three headers of 4 kB, each behind its own checksum.
+    for start in range(3 * 4096, len(content), 1 << 16):
         content[start + 64] ^= 1
     with path.open("r+b") as file:
         file.write(content)
