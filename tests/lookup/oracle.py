@@ -1,6 +1,7 @@
 """The answer to a question, found by looking at every sealed row. Shares no code with lookups."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ from archiver.lookup.question import Question
 from tests.search_oracle import address, card, client_ip, trimmed, wanted
 
 Row = Mapping[str, Any]
+Name = tuple[str, str]
 AS_COMPARED: Mapping[str, tuple[int, Callable[[str], str]]] = {
     "order": (1, lambda text: text),
     "payment": (2, trimmed),
@@ -19,21 +21,6 @@ AS_COMPARED: Mapping[str, tuple[int, Callable[[str], str]]] = {
     "merchant": (6, lambda text: trimmed(text).casefold()),
     "target": (7, address),
 }
-
-
-def has(row: Row, kind: str, value: str) -> bool:
-    """Tell whether a revision has a value."""
-    found = set(wanted(row))
-    if kind == "card":
-        parts = {
-            part for _, part in wanted({**_EMPTY, "deliveries": [{"secret": value}]}) if _ == 9
-        }
-        whole = card(value)
-        return bool({(8, whole), (9, whole)} & found) or bool(
-            parts and {(9, part) for part in parts} <= found
-        )
-    number, compared = AS_COMPARED[kind]
-    return (number, compared(value)) in found
 
 
 _EMPTY: Row = {
@@ -51,27 +38,64 @@ def when(row: Row) -> datetime:
     return at
 
 
-def answer(rows: Sequence[Row], question: Question) -> list[tuple[str, str, int, datetime]]:
-    """Return source, order id, latest revision and place in time of all orders, newest first."""
-    asked = question.conditions
-    matching: dict[tuple[str, str], Row] = {}
-    latest: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        name = (row["source"], row["order_id"])
-        if name not in latest or latest[name]["revision"] < row["revision"]:
-            latest[name] = row
-        if (asked.start and when(row) < asked.start) or (asked.end and when(row) >= asked.end):
-            continue
-        if all(has(row, fact.kind, fact.value) for fact in question.facts) and (
-            name not in matching or matching[name]["revision"] < row["revision"]
-        ):
-            matching[name] = row
-    found = [
-        (*name, latest[name]["revision"], when(row))
-        for name, row in matching.items()
-        if _satisfies(latest[name], question)
-    ]
-    return sorted(found, key=lambda one: (one[3], one), reverse=True)
+@dataclass(slots=True)
+class Oracle:
+    """All sealed rows, sorted by what is wanted of them: many questions, each by brute force."""
+
+    rows: Sequence[Row]
+    latest: dict[Name, Row] = field(default_factory=dict)
+    having: dict[tuple[int, str], list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Sort the rows."""
+        for number, row in enumerate(self.rows):
+            name = (row["source"], row["order_id"])
+            if name not in self.latest or self.latest[name]["revision"] < row["revision"]:
+                self.latest[name] = row
+            for pair in wanted(row):
+                self.having.setdefault(pair, []).append(number)
+
+    def answer(self, question: Question) -> list[tuple[str, str, int, datetime]]:
+        """Return source, order id, latest revision and place in time of orders, newest first."""
+        asked = question.conditions
+        matching: dict[Name, Row] = {}
+        for number in set.intersection(*(self._with(f.kind, f.value) for f in question.facts)):
+            row = self.rows[number]
+            name = (row["source"], row["order_id"])
+            if (asked.start and when(row) < asked.start) or (asked.end and when(row) >= asked.end):
+                continue
+            if name not in matching or matching[name]["revision"] < row["revision"]:
+                matching[name] = row
+        found = [
+            (*name, self.latest[name]["revision"], when(row))
+            for name, row in matching.items()
+            if _satisfies(self.latest[name], question)
+        ]
+        return sorted(found, key=lambda one: (one[3], one), reverse=True)
+
+    def scan(self, question: Question) -> list[tuple[str, str, int]]:
+        """Return source, order id and revision of orders whose latest revision satisfies all."""
+        asked = question.conditions
+        return [
+            (*name, row["revision"])
+            for name, row in self.latest.items()
+            if _satisfies(row, question)
+            and (asked.start is None or when(row) >= asked.start)
+            and (asked.end is None or when(row) < asked.end)
+        ]
+
+    def _with(self, kind: str, value: str) -> set[int]:
+        if kind == "card":
+            pairs = wanted({**_EMPTY, "deliveries": [{"secret": value}]})
+            parts = [self._having(9, part) for number, part in pairs if number == 9]
+            whole = card(value)
+            found = self._having(8, whole) | self._having(9, whole)
+            return found | (set.intersection(*parts) if parts else set())
+        number, compared = AS_COMPARED[kind]
+        return self._having(number, compared(value))
+
+    def _having(self, kind: int, value: str) -> set[int]:
+        return set(self.having.get((kind, value), ()))
 
 
 def _satisfies(row: Row, question: Question) -> bool:
@@ -103,20 +127,3 @@ def _satisfies(row: Row, question: Question) -> bool:
             or any(one["amount"] == asked.amount for one in payments)
         )
     )
-
-
-def scan(rows: Sequence[Row], question: Question) -> list[tuple[str, str, int]]:
-    """Return source, order id and revision of all orders whose latest revision satisfies all."""
-    asked = question.conditions
-    latest: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        name = (row["source"], row["order_id"])
-        if name not in latest or latest[name]["revision"] < row["revision"]:
-            latest[name] = row
-    return [
-        (*name, row["revision"])
-        for name, row in latest.items()
-        if _satisfies(row, question)
-        and (asked.start is None or when(row) >= asked.start)
-        and (asked.end is None or when(row) < asked.end)
-    ]

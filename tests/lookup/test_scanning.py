@@ -13,8 +13,8 @@ from archiver.lookup.question import Conditions, Question, parse_cursor
 from archiver.lookup.scanning import Scanner, ScanTooLargeError
 from tests.archives import Silent
 from tests.desk import at
-from tests.lookup import oracle
-from tests.lookup.bazaar import CHANNELS, PRODUCTS, Bazaar
+from tests.lookup.bazaar import CHANNELS, PRODUCTS
+from tests.lookup.oracle import Oracle, when
 
 SEED = 7
 
@@ -29,7 +29,7 @@ def names(found: Found) -> list[tuple[str, str, int]]:
 
 
 def test_random_scans_find_the_latest_revisions_that_satisfy_them(
-    market: Bazaar, scanner: Scanner
+    oracle: Oracle, scanner: Scanner
 ) -> None:
     random_ = random.Random(SEED)
     some = 0
@@ -46,15 +46,15 @@ def test_random_scans_find_the_latest_revisions_that_satisfy_them(
         )
         question = Question(conditions=asked, limit=1_000)
         found = scanner.find(question)
-        expected = oracle.scan(market.sealed, question)
+        expected = oracle.scan(question)
         assert sorted(names(found)) == sorted(one[:3] for one in expected), asked
-        times = [oracle.when(one.order) for one in found.orders]
+        times = [when(one.order) for one in found.orders]
         assert times == sorted(times, reverse=True)
         some += bool(expected)
     assert some > 2
 
 
-def test_pages_of_a_scan_are_all_of_it(market: Bazaar, scanner: Scanner) -> None:
+def test_pages_of_a_scan_are_all_of_it(oracle: Oracle, scanner: Scanner) -> None:
     question = Question(conditions=Conditions(start=at(2), end=at(4)), limit=100)
     seen: list[tuple[str, str, int]] = []
     while True:
@@ -63,7 +63,7 @@ def test_pages_of_a_scan_are_all_of_it(market: Bazaar, scanner: Scanner) -> None
         if found.next is None:
             break
         question = replace(question, after=parse_cursor(found.next))
-    assert sorted(seen) == sorted(one[:3] for one in oracle.scan(market.sealed, question))
+    assert sorted(seen) == sorted(one[:3] for one in oracle.scan(question))
 
 
 def test_only_partitions_of_the_time_and_with_the_name_are_read(scanner: Scanner) -> None:
