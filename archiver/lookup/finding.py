@@ -103,12 +103,16 @@ class Finder:
         opened = 0
         most = max(MOST_OPENED, question.limit)
         while len(found.orders) < question.limit and opened < most:
-            batch = search.hits(behind, min(AT_ONCE, question.limit - len(found.orders)))
+            want = min(AT_ONCE, question.limit - len(found.orders))
+            batch = search.hits(behind, want)
             if not batch:
                 return found
             opened += len(batch)
             behind = batch[-1].cursor
+            search.learn(batch, whole=len(batch) < want and question.after is None)
             found.orders += search.satisfying(batch)
+            if len(batch) < want:
+                return found
         if search.hits(behind, 1):
             found.next = Cursor(question=asked, behind=str(behind)).text()
         return found
@@ -292,6 +296,7 @@ class _Search:
     question: Question
     columns: Sequence[str] = LISTED
     of_cards: dict[int, set[Position]] = field(default_factory=dict)
+    of_one: Sequence[Hit] = ()
 
     def hits(self, behind: str | None, count: int) -> list[Hit]:
         """Return the next rows that may have all facts and times, newest first."""
@@ -342,11 +347,22 @@ class _Search:
             self.of_cards[number] = {position_of(hit) for hit in hits}
         return self.of_cards[number]
 
+    def learn(self, batch: Sequence[Hit], *, whole: bool) -> None:
+        """Remember all revisions of the one order that was asked for: nobody need ask for them."""
+        asked = self.question.conditions
+        by_id = [one.fact.kind for one in self.facts] == ["order"]
+        one_source = len({hit.partition.source for hit in batch}) == 1
+        if whole and by_id and one_source and not asked.timed and asked.source is None:
+            self.of_one = batch
+
+    def _with_ids(self, ids: Sequence[Sought]) -> Sequence[Sequence[Hit]]:
+        return self.finder.index.find_each([one.criterion for one in ids])
+
     def latest(self, rows: Sequence[tuple[Hit, Row]]) -> list[FoundOrder]:
         """Return the latest revision of each order, unless another row stands for it."""
         ids = [sought(self.finder.keys, _by_id(r["order_id"])) for _, r in rows]
         known = [one for one in ids if one]
-        same = self.finder.index.find_each([one.criterion for one in known])
+        same = [self.of_one] * len(rows) if self.of_one else self._with_ids(known)
         others = [
             [
                 other
