@@ -3,12 +3,20 @@
 from io import StringIO
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
+from archiver.desk import Desk
 from archiver.masking import MASK
 from cli.options import Call
 from cli.views.story import show_ending
 from tests.cli.conftest import Terminal
+from tests.operators.people import CHEAP
+
+
+@pytest.fixture(autouse=True)
+def _guesses_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Desk, "costs", CHEAP)
 
 
 def test_the_demonstration_tells_a_true_story(terminal: Terminal) -> None:
