@@ -67,9 +67,13 @@ class Office:
             self._sessions[name] = session
 
     def code(self, name: str) -> str:
-        """Return what an operator's phone shows, a code that was not used yet."""
+        """Return what an operator's phone shows, a code that was not used yet.
+
+        The second one of half a minute is the next one's, which is taken early. The first one must
+        not be an old one: it would be too old where a password takes long to check.
+        """
         now = int(self.installation.clock.now().timestamp()) // STEP_SECONDS
-        step = max(now - 1, self._steps.get(name, 0) + 1)
+        step = max(now, self._steps.get(name, 0) + 1)
         self._steps[name] = step
         return self._phones[name].generate_otp(step)
 
