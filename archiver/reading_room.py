@@ -14,6 +14,7 @@ from typing import Final
 from archiver import layout
 from archiver.archive import Archive
 from archiver.desk import Desk
+from archiver.errors import AnotherRunError, LocalDiskError
 from archiver.index import Index, IndexKeys, PartitionPlace
 from archiver.lookup.absence import coverage_of
 from archiver.lookup.answering import Answering, Grounds, filters_of
@@ -117,7 +118,7 @@ def reading_room(
         NotAllowedError: His role does not use the command; it is on record.
         BlockedError: He, or his place, has asked too much.
         SecondFactorNeededError: He has to show first that it is he.
-        IndexUnusableError: There is no local index, or it is damaged.
+        IndexUnusableError: The local index is damaged.
         KeyUnavailableError: The base root is not on this host.
     """
     desk = Desk.at(installation)
@@ -131,10 +132,9 @@ def reading_room(
     unusual = desk.watch.require_clear(person, command)
     archive = installation.archive()
     keys = IndexKeys.open(archive, installation.base_root(archive))
-    index = installation.index(archive)
+    index, lags = _index_of_today(installation, archive, progress)
     with ThreadPoolExecutor(FETCHERS, "lookup") as executor:
         covered = index.covered()
-        newer = executor.submit(_has_manifest, archive, covered.manifest + 1)
         finder = Finder(
             index=index,
             keys=keys.search,
@@ -147,7 +147,7 @@ def reading_room(
             covered.days,
             manifest=covered.manifest,
             last_closed=archive.rules.last_closed_day(installation.clock.now()),
-            stale=newer.result(),
+            stale=lags,
         )
         answering = Answering(
             asker=person,
@@ -185,6 +185,32 @@ def due_of(archive: Archive, place: PartitionPlace) -> datetime:
     objects = read_manifest(archive, place.manifest).objects
     (stored,) = (one for one in objects if one.key == place.key)
     return stored.retain_until
+
+
+def _index_of_today(
+    installation: Installation, archive: Archive, progress: Progress
+) -> tuple[Index, bool]:
+    """Return this host's index, and whether it lags behind what is sealed.
+
+    What nights have sealed since the last question is added first. Where that cannot be, because
+    somebody else is adding it or the folder is not ours to write, the old index answers, and says
+    what it covers.
+    """
+    there = installation.has_index
+    if there:
+        index = installation.index(archive)
+        if not _has_manifest(archive, index.covered().manifest + 1):
+            return index, False
+        index.close()
+    catalog = installation.catalog(archive)
+    catalog.refresh()
+    try:
+        installation.index_builder(archive, progress).update(catalog.entries)
+    except (AnotherRunError, LocalDiskError):
+        if not there:
+            raise
+        return installation.index(archive), True
+    return installation.index(archive), False
 
 
 def _has_manifest(archive: Archive, number: int) -> bool:

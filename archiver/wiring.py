@@ -54,6 +54,8 @@ ANCHOR: Final = "archive.json"
 FENCE_SECONDS: Final = 2.0
 """Between two looks whether another host has come to its end."""
 SEARCH: Final = "search"
+INDEX_POINTER: Final = "current-1.json"
+"""As `archiver.index` names it."""
 SEALERS: Final = 2
 """Partitions sealed at once: one is compressed while another is sent and read back."""
 
@@ -281,6 +283,11 @@ class Installation:
         keys = IndexKeys.open(archive, self.base_root(archive), reveal)
         folder = self.index_folder / SEARCH
         return IndexBuilder(archive=archive, keys=keys, folder=folder, progress=progress)
+
+    @property
+    def has_index(self) -> bool:
+        """Whether a search index was ever published on this host."""
+        return (self.index_folder / SEARCH / INDEX_POINTER).exists()
 
     def index(self, archive: Archive) -> "Index":
         """Open the search index that is published on this host; see `Index.open`."""

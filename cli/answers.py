@@ -54,9 +54,15 @@ def alarms_of(call: Call, answered: "Answered", room: "ReadingRoom") -> "list[Al
     return alarms
 
 
-def exit_of(answered: "Answered") -> Exit:
-    """Return 0 for an answer, a "no" included; 10 where it may lack something that is sealed."""
-    return Exit.TRY_LATER if answered.coverage.stale or answered.lacking else Exit.DONE
+def exit_of(answered: "Answered", room: "ReadingRoom") -> Exit:
+    """Return 0 for an answer, a "no" included; 10 where it may lack something that is sealed.
+
+    20 where the access log here is not the one whose head was told elsewhere.
+    """
+    from cli.people import log_exit
+
+    partial = answered.coverage.stale or answered.lacking
+    return max(log_exit(room.desk), Exit.TRY_LATER if partial else Exit.DONE)
 
 
 def answer_fields(answered: "Answered", role: "Role") -> dict[str, Any]:

@@ -57,5 +57,8 @@ def exported(call: Call, room: "ReadingRoom", question: "Question", output: Path
         show_absence(console, call, fields)
 
     return Report(
-        exit=exit_of(answered), alarms=alarms_of(call, answered, room), fields=fields, show=show
+        exit=exit_of(answered, room),
+        alarms=alarms_of(call, answered, room),
+        fields=fields,
+        show=show,
     )

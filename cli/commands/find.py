@@ -163,7 +163,7 @@ def find(
 
         show_found(console, call, fields)
 
-    return Report(exit=exit_of(answered), alarms=alarms, fields=fields, show=show)
+    return Report(exit=exit_of(answered, room), alarms=alarms, fields=fields, show=show)
 
 
 def _many(call: Call, room: "ReadingRoom", cards: "Sequence[Fact]", source: str | None) -> Report:
@@ -195,7 +195,10 @@ def _many(call: Call, room: "ReadingRoom", cards: "Sequence[Fact]", source: str 
         show_found(console, call, fields)
 
     return Report(
-        exit=exit_of(answered), alarms=alarms_of(call, answered, room), fields=fields, show=show
+        exit=exit_of(answered, room),
+        alarms=alarms_of(call, answered, room),
+        fields=fields,
+        show=show,
     )
 
 

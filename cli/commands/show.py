@@ -194,4 +194,4 @@ def _answer(
         if orders and more:
             fields |= more(room, answered)
         alarms = alarms_of(call, answered, room)
-    return Report(exit=exit_of(answered), alarms=alarms, fields=fields), fields
+    return Report(exit=exit_of(answered, room), alarms=alarms, fields=fields), fields

@@ -1,6 +1,8 @@
 """Orders on the command line: asked for, recorded, masked, and a no that says what it covers."""
 
+import fcntl
 import json
+import shutil
 import subprocess
 import sys
 import unicodedata
@@ -338,24 +340,33 @@ def test_an_index_behind_the_store_says_so_and_knows_no_never(library: Library) 
     catalog = installation.catalog(archive)
     catalog.refresh()
     installation.index_builder(archive, Silent()).rebuild(catalog.entries[:-1])
-    try:
+    lock = installation.index_folder / "search" / "build.lock"
+    with lock.open("ab") as file:  # somebody else is building it
+        fcntl.flock(file, fcntl.LOCK_EX)
         ran = library.ask("carol", "find", "--order", "NEVER-WAS", *CASE)
         assert (ran.exit, ran.document["answer"]) == (10, "not_yet_archived")
         assert "index-stale" in ran.codes
-    finally:
-        library.index()
     ran = library.ask("carol", "find", "--order", "NEVER-WAS", *CASE)
     assert (ran.exit, ran.document["answer"], ran.codes) == (0, "never_archived", [])
 
 
-def test_without_an_index_there_is_no_answer_but_the_command_that_makes_one(
+def test_a_host_without_an_index_makes_one_before_it_answers(library: Library) -> None:
+    folder = library.terminal.folder / "index" / "search"
+    shutil.rmtree(folder)
+    ran = library.ask("carol", "find", "--order", "NEVER-WAS", *CASE)
+    assert (ran.exit, ran.document["answer"], ran.codes) == (0, "never_archived", [])
+    assert (folder / "current-1.json").exists()
+
+
+def test_a_damaged_index_gives_no_answer_but_the_command_that_makes_it_anew(
     library: Library,
 ) -> None:
-    folder = library.terminal.folder / "index" / "search"
-    hidden = folder.rename(folder.with_name("away"))
+    pointer = library.terminal.folder / "index" / "search" / "current-1.json"
+    whole = pointer.read_bytes()
+    pointer.write_bytes(whole[: len(whole) // 2])
     try:
         ran = library.ask("carol", "find", "--order", "X", *CASE)
         assert (ran.exit, ran.codes) == (2, ["index-unusable"])
         assert ran.document["alarms"][0]["next"].startswith("archiver rebuild-index")
     finally:
-        hidden.rename(folder)
+        pointer.write_bytes(whole)
