@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from archiver.sources import failures
 from archiver.sources.failures import Failure
-from archiver.sources.plan import REQUEST, Request
+from archiver.sources.plan import Request, encoded
 
 _START: Final = (
     "import sys; sys.path.append(sys.argv.pop()); from archiver.sources.reader import main; main()"
@@ -70,7 +70,7 @@ class ReaderProcess:
         # It stays open: its end is what tells the process that we are gone.
         with suppress(BrokenPipeError):
             if stdin:
-                stdin.write(REQUEST.dump_json(request) + b"\n")
+                stdin.write(encoded(request))
                 stdin.flush()
 
     @property

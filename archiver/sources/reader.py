@@ -24,7 +24,7 @@ from archiver.sources import failures
 from archiver.sources.engines import open_engine
 from archiver.sources.failures import Failure, ReadError
 from archiver.sources.paging import Pager, known_shape
-from archiver.sources.plan import REQUEST, Request
+from archiver.sources.plan import Request, decoded
 
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
@@ -40,7 +40,7 @@ def main() -> None:
     # Rust reads these: the pool's complaints are how a refused login becomes known at once.
     os.putenv("RUST_LOG", "error")
     os.putenv("RUST_BACKTRACE", "0")
-    request = REQUEST.validate_json(sys.stdin.buffer.readline())
+    request = decoded(sys.stdin.buffer.readline())
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         _serve(request, out)
