@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import stamina
 from hypothesis import HealthCheck, settings
 
 from tests import tally
@@ -25,6 +26,8 @@ from tests.servers.seaweedfs import S3Bucket, SeaweedFS
 from tests.servers.shared import ServerMissingError
 
 T = TypeVar("T")
+ATTEMPTS = 100
+"""More than anything tries; with `cap`, what is configured counts."""
 SERVERS = {"mariadb", "postgres", "seaweedfs", "receiver"}
 
 # Two cores are shared: no deadline, for no test is about time.
@@ -79,6 +82,13 @@ def _no_configuration_of_this_machine() -> Iterator[None]:
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting() -> Iterator[None]:
+    """Try again as often as ever, without the waits between."""
+    with stamina.set_testing(True, attempts=ATTEMPTS, cap=True):
         yield
 
 

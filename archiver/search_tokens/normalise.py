@@ -5,6 +5,7 @@ functions give is done value by value for the few that are not.
 """
 
 import ipaddress
+import socket
 from collections.abc import Callable
 from typing import Final
 
@@ -74,6 +75,10 @@ def _merchants(values: pa.Array) -> pa.Array:
     return _case_folded(_trimmed(values))
 
 
+_NOT_PLAIN: Final = bytes(10)
+"""Ten zero bytes begin what C libraries write in ways of their own: IPv4 within IPv6, ::1."""
+
+
 def _client_ips(values: pa.Array) -> pa.Array:
     values = _case_folded(_trimmed(values))
     # IPv4 is written in one way only; all that may be something else has one of these.
@@ -90,6 +95,13 @@ def _client_ips(values: pa.Array) -> pa.Array:
 def _client_ip(value: str) -> str:
     """RFC 5952; IPv4 for what is mapped from it; without zone and brackets."""
     bare = value.removeprefix("[").removesuffix("]").partition("%")[0]
+    try:
+        packed = socket.inet_pton(socket.AF_INET6, bare)
+    except (OSError, ValueError):
+        packed = _NOT_PLAIN
+    if not packed.startswith(_NOT_PLAIN):
+        # A night meets thousands of these; `ipaddress` takes ten times as long.
+        return socket.inet_ntop(socket.AF_INET6, packed)
     try:
         address = ipaddress.ip_address(bare)
     except ValueError:

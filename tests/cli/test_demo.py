@@ -21,7 +21,7 @@ def _guesses_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_demonstration_tells_a_true_story(terminal: Terminal) -> None:
     folder = terminal.folder / "demo"
-    ran = terminal.run("demo", "--folder", str(folder), "--orders", "3000", "--json")
+    ran = terminal.run("demo", "--folder", str(folder), "--orders", "1500", "--json")
     assert (ran.exit, ran.codes, ran.err) == (0, [], "")
     steps = ran.document["steps"]
     assert [step["step"] for step in steps] == [
@@ -70,7 +70,7 @@ def test_the_demonstration_tells_a_true_story(terminal: Terminal) -> None:
 
 def test_people_read_it_in_their_language_and_nothing_is_left(terminal: Terminal) -> None:
     folder = terminal.folder / "demo"
-    asked = ("demo", "--no-keep", "--folder", str(folder), "--orders", "1200", "--lang", "zh")
+    asked = ("demo", "--no-keep", "--folder", str(folder), "--orders", "1000", "--lang", "zh")
     ran = terminal.run(*asked)
     assert (ran.exit, ran.err) == (0, "")
     assert not folder.exists()

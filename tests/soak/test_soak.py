@@ -8,7 +8,7 @@ from tests.soak import traced
 from tests.soak.history import live, nights_of
 from tests.tally import FAULT, HISTORY, NIGHT, tally
 
-SEED, HISTORIES, PARTS = 1, 24, 4
+SEED, HISTORIES, PARTS = 1, 12, 2
 CALLS = 2
 
 

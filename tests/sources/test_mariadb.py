@@ -262,14 +262,14 @@ def test_a_slow_server_is_given_up(shop_database: ShopDatabase) -> None:
     fill(shop_database, orders=5)
     mapping = load_mapping("dujiaoka")
     slow = mapping.model_copy(
-        update={"query": mapping.query.replace("deleted_at", "deleted_at + SLEEP(9) AS deleted_at")}
+        update={"query": mapping.query.replace("deleted_at", "deleted_at + SLEEP(2) AS deleted_at")}
     )
     source = DatabaseSource(
         "main",
         shop_database.url,
         shop_database.reader_password,
         slow,
-        timeout=timedelta(seconds=4),
+        timeout=timedelta(seconds=3),
     )
-    with pytest.raises(SourceUnavailableError, match="nothing came within 4 s"):
+    with pytest.raises(SourceUnavailableError, match="nothing came within 3 s"):
         list(source.pages(EVER))
