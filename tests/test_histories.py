@@ -26,7 +26,7 @@ LOOKBACK = timedelta(days=7)
 FIRST_DAY = 2
 """Of March 2026: the first night seals what ended on it."""
 
-EXAMPLES = 15 if settings().max_examples <= 100 else settings().max_examples
+EXAMPLES = 10 if settings().max_examples <= 100 else settings().max_examples
 """For each of two mappings; a soak run says how many."""
 
 Action = tuple[str, int, int]

@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from archiver import layout, roots
+from archiver import layout, retention, roots
 from archiver.archive import open_archive
 from archiver.errors import (
     AlreadyInitialisedError,
@@ -391,12 +391,16 @@ def drop(desk: Desk, key: str) -> bytes:
     return content
 
 
-def test_a_cohorts_keys_that_are_not_locked_get_nothing_sealed_to_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("short_by", [None, timedelta(seconds=1)], ids=["no lock", "too short"])
+def test_a_cohorts_keys_that_are_not_locked_get_nothing_sealed_to_them(
+    tmp_path: Path, short_by: timedelta | None
+) -> None:
     desk = founded(tmp_path, [cards.order(1, at(4))])
     assert isinstance(desk.store, MemoryStore)
     key = next(key for key in cohorts(desk) if "2029-03" in key)
     # What a server leaves that took the bytes and not the lock, in a night that said so.
-    desk.store.overwrite(key, drop(desk, key))
+    until = retention.cohort_end("orders-2029-03") - short_by if short_by else None
+    desk.store.overwrite(key, drop(desk, key), retain_until=until)
     night = desk.night()
     assert [failure.code for failure in night.failures] == ["tampered"]
     assert (night.exit, night.days[-1].counts["orders"]) == (Exit.ALARM, 1)

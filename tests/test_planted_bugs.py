@@ -384,7 +384,7 @@ FAULTS = (
         "keys without a lock are used",
         "archiver/archive.py",
         "if locked < until:",
-        "if locked == until - locked.resolution:",
+        "if not locked:",
         f"{FOUNDING}a_cohorts_keys_that_are_not_locked_get_nothing_sealed_to_them",
     ),
     Fault(

@@ -9,7 +9,7 @@ from tests.soak.history import live, nights_of
 from tests.tally import FAULT, HISTORY, NIGHT, tally
 
 SEED, HISTORIES, PARTS = 1, 12, 2
-CALLS = 2
+CALLS = 1
 
 
 @pytest.mark.parametrize("part", range(PARTS))
