@@ -1,7 +1,7 @@
 """The tests notice: one line is made wrong at a time, and the test that guards it must fail.
 
 Each fault is planted in a copy of the code and one test is run there in a process of its own. A
-normal run plants a sixth of them, another sixth each day; `make soak` and
+normal run plants a tenth of them, another tenth each day; `make soak` and
 `PLANT=all` plant all.
 """
 
@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ALL = os.environ.get("PLANT") == "all" or "SOAK_EXAMPLES" in os.environ
-PARTS = 6
+PARTS = 10
 
 
 @dataclass(frozen=True, slots=True)

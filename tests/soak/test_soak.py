@@ -8,7 +8,7 @@ from tests.soak import traced
 from tests.soak.history import live, nights_of
 from tests.tally import FAULT, HISTORY, NIGHT, tally
 
-SEED, HISTORIES, PARTS = 1, 12, 2
+SEED, HISTORIES, PARTS = 1, 8, 2
 CALLS = 1
 
 
