@@ -108,6 +108,7 @@ servers: $(INSTALLED)
 	$(call debian,/usr/sbin/mariadbd,mariadb-server)
 ifeq ($(CI),true)
 	$(call debian,/usr/lib/postgresql/*/bin/postgres,postgresql)
+	$(call debian,strace,strace)
 endif
 
 .PHONY: soak-tools

@@ -54,8 +54,6 @@ ANCHOR: Final = "archive.json"
 FENCE_SECONDS: Final = 2.0
 """Between two looks whether another host has come to its end."""
 SEARCH: Final = "search"
-INDEX_POINTER: Final = "current-1.json"
-"""As `archiver.index` names it."""
 SEALERS: Final = 2
 """Partitions sealed at once: one is compressed while another is sent and read back."""
 
@@ -287,7 +285,9 @@ class Installation:
     @property
     def has_index(self) -> bool:
         """Whether a search index was ever published on this host."""
-        return (self.index_folder / SEARCH / INDEX_POINTER).exists()
+        from archiver.index.pointer import NAME
+
+        return (self.index_folder / SEARCH / NAME).exists()
 
     def index(self, archive: Archive) -> "Index":
         """Open the search index that is published on this host; see `Index.open`."""

@@ -170,7 +170,7 @@ PARTS = 6
 def test_a_night_can_be_repeated_after_a_failure_at_any_call(
     original: Original, tmp_path: Path, part: int, lost_reply: bool
 ) -> None:
-    step = PARTS if original.kind == "memory" else 6 * PARTS  # the disk is slow
+    step = PARTS if original.kind == "memory" else 3 * PARTS  # the disk is slow
     for fail_at in range(part, 10_000, step):
         desk = original.copy(tmp_path / str(fail_at))
         store = FaultyStore(desk.store, fail_at=fail_at, lost_reply=lost_reply)

@@ -363,7 +363,7 @@ def test_of_many_runs_on_hosts_of_their_own_one_names_each_order_and_the_losers_
 ) -> None:
     one, twin = two_hosts
     sites = [one, twin]
-    for number in range(1):
+    for number in range(3):
         folder = one.folder.parent / f"host-{number}"
         shutil.copytree(one.folder, folder)
         sites.append(Site(folder, clock=one.clock, environment=one.environment))

@@ -149,7 +149,8 @@ def far(one_archive: Far, monkeypatch: pytest.MonkeyPatch) -> Far:
 
 def test_a_passing_fault_of_any_write_is_nobodys_business(far: Far) -> None:
     faults: list[tuple[Lie, str]] = [(LoseReply(), kind) for kind in KINDS]
-    faults += [(LoseRequest(), "manifests/"), (Refuse(503, "SlowDown"), "segments/")]
+    faults += [(LoseRequest(), "orders/"), (LoseRequest(), "manifests/")]
+    faults += [(Refuse(503, "SlowDown"), "segments/")]
     faults += [(Delay(timedelta(seconds=1)), "known/")]
     for lie, kind in faults:
         far.sell()
@@ -172,9 +173,11 @@ def test_a_passing_fault_of_any_write_is_nobodys_business(far: Far) -> None:
 def test_a_store_that_goes_on_refusing_ends_the_night_and_the_next_one_repairs(far: Far) -> None:
     later, mend = ("store-unavailable", Exit.TRY_LATER), ("store-access", Exit.FIX_REQUEST)
     for status, code, ends, kind in (
+        (503, "SlowDown", later, "segments/"),
         (503, "SlowDown", later, "manifests/"),
         (507, "XMinioStorageFull", later, "orders/"),
         (403, "AccessDenied", mend, "known/"),
+        (403, "AccessDenied", mend, "manifests/"),
     ):
         far.proxy.lie(Refuse(status, code), when=request("PUT", kind))
         assert kind in far.bad_night(*ends)
@@ -214,11 +217,11 @@ def test_wrong_credentials_are_told_and_never_echoed(
 
 
 def test_a_store_that_drops_the_lock_raises_the_alarm(far: Far) -> None:
-    for kind in ("orders/", "known/"):
+    for kind in ("orders/", "segments/", "known/"):
         far.proxy.lie(DROP_LOCKS, when=request("PUT", kind))
         assert kind in far.bad_night("lock-not-honoured", Exit.ALARM)
         far.mend()
-    for hidden in ("object-lock-retain", "version-id"):
+    for hidden in ("object-lock-retain", "object-lock-mode", "version-id"):
         for method in ("PUT", "HEAD"):
             far.proxy.lie(DropReplyHeaders(f"x-amz-{hidden}"), when=request(method, "orders/"))
         far.bad_night("lock-not-honoured", Exit.ALARM)
@@ -260,7 +263,7 @@ def test_a_manifest_whose_lock_was_dropped_does_not_pass_for_a_sealed_night(far:
 
 
 def test_bytes_that_come_back_altered_raise_the_alarm(far: Far) -> None:
-    for kind, at in (("orders/", 100), ("segments/", 200), ("known/", -1)):
+    for kind, at in (("orders/", 0), ("orders/", 100), ("segments/", 200), ("known/", -1)):
         far.proxy.lie(FlipByte(at), when=request("GET", kind))
         assert kind in far.bad_night("read-back", Exit.ALARM)
         far.mend()
@@ -271,6 +274,7 @@ def test_what_the_bucket_has_lost_raises_the_alarm_before_anything_is_written(fa
     enabled, lock = b"<Status>Enabled</Status>", request("GET", query="object-lock")
     off: list[tuple[Lie, When, str]] = [
         (Rewrite(enabled, b"<Status>Suspended</Status>"), SETTINGS, "versioning"),
+        (Rewrite(enabled, b""), SETTINGS, "versioning"),
         (Refuse(404, "ObjectLockConfigurationNotFoundError"), lock, "Object Lock"),
     ]
     for lie, when, word in off:
@@ -346,7 +350,7 @@ def test_a_bucket_that_does_not_exist_is_named(
     assert [path.name for path in site.folder.iterdir()] == ["archiver.toml"]
 
 
-@pytest.mark.parametrize("key", ["signers/"])
+@pytest.mark.parametrize("key", ["archive.json", "signers/"])
 def test_a_founding_that_breaks_off_is_finished_by_the_next_one(
     site: Site, sqlite_shop: SqliteShop, proxy: S3Proxy, key: str
 ) -> None:

@@ -193,6 +193,8 @@ def test_planted_secrets_are_nowhere_but_under_their_keys(
     # --- everything that a host does, the good days and the bad ones ---------------------------
     assert host.run("init", "-v") == 0
     assert host.run("source", "check", "-v") in (0, 3)
+    assert host.run("source", "check", "--json") in (0, 3)
+    assert host.run("nightly", "-v", SHOP_DB_PASSWORD=f"{READER_PASSWORD}-wrong") == 2
     assert host.run("nightly", "--json", SHOP_DB_PASSWORD=f"{READER_PASSWORD}-wrong") == 2
     assert host.run("nightly", "-v", AWS_SECRET_ACCESS_KEY=f"{SECRET_KEY}-wrong") == 2
     mariadb_shop.run("ALTER TABLE orders RENAME COLUMN trade_no TO txn_no")
