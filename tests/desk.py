@@ -150,3 +150,8 @@ def failure(report: NightReport) -> ArchiverError:
     """Return the one thing that went wrong."""
     (error,) = report.failures
     return error
+
+
+def second_source(rows: list[cards.Row]) -> RowsSource:
+    """Return another shop beside a desk's own."""
+    return RowsSource(cards.PROXY, list(rows), name="second", exact=True)

@@ -20,7 +20,7 @@ from tests.archives import RULES
 from tests.clock import NOON, FrozenClock
 from tests.desk import Desk, at, march
 from tests.faults import Count, FaultyStore
-from tests.test_crashes import Original, attempt, require_finished
+from tests.hard_night import Original, attempt, require_finished
 
 T = TypeVar("T")
 MOMENT = timedelta(microseconds=1)

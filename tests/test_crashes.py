@@ -4,8 +4,6 @@ Whatever happens, running the night again finishes it: exactly one manifest name
 of each order, and nothing half finished is ever visible.
 """
 
-import copy
-import hashlib
 import json
 import os
 import random
@@ -15,24 +13,18 @@ import subprocess
 import sys
 import threading
 import time
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from archiver import dsse
-from archiver.catalog import Catalog
 from archiver.errors import (
     AlreadyInitialisedError,
     AnotherRunError,
-    ArchiverError,
     Exit,
     ReadBackError,
     StoreError,
@@ -44,67 +36,14 @@ from archiver.stores.directory import DirectoryStore
 from archiver.stores.memory import MemoryStore
 from tests import cards, killed_night
 from tests.archives import RULES, Place, RowsSource
-from tests.auditor import Row, secret_in
 from tests.clock import FrozenClock
-from tests.desk import Desk, at, failure, founded, march, totals
+from tests.desk import Desk, at, failure, march, totals
 from tests.faults import Count, FaultyStore
+from tests.hard_night import Original, attempt, require_finished
+from tests.local_damage import DAMAGES
 from tests.tally import FAULT, tally
 
 T = TypeVar("T")
-
-
-# --- a hard night, ready to be run over and over --------------------------------------------------
-
-
-def before() -> list[cards.Row]:
-    """What two nights have sealed."""
-    return [cards.order(n, at(1 + n % 2, 8 + n)) for n in range(1, 5)]
-
-
-def happens(desk: Desk) -> None:
-    """Three days pass: new, late, revised, rejected and doubled rows, and an edit by support."""
-    desk.change(1, paid="77.00", touched_at=at(3, 9))
-    desk.change(2, touched_at=at(3, 9))
-    desk.rows.append(cards.order(5, at(2, 23)))
-    desk.rows.extend(cards.order(n, at(3, n)) for n in range(6, 9))
-    desk.rows.extend(cards.order(n, at(4, n)) for n in range(9, 11))
-    desk.rows.append(cards.order(20, at(4), paid="-1"))
-    desk.rows.append({**cards.order(10, at(4, 10)), "id": 21})
-    desk.rows.append(cards.order(22, at(5), no="N6"))
-    desk.clock.instant = at(6, 3)
-
-
-class Original:
-    """An archive after two nights, of which copies are made."""
-
-    def __init__(self, folder: Path, kind: str) -> None:
-        self.kind = kind
-        self.folder = folder
-        clock = FrozenClock(at(3, 3))
-        store = self._store(folder, clock)
-        self.desk = founded(folder, before(), store=store, clock=clock)
-        self.desk.night()
-
-    def copy(self, folder: Path) -> Desk:
-        """Return a copy of the archive, of its store and of what its host remembers."""
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
-        clock = FrozenClock(self.desk.clock.instant)
-        store = self._store(folder, clock)
-        if isinstance(store, MemoryStore) and isinstance(self.desk.store, MemoryStore):
-            store._versions = {
-                key: [copy.copy(version) for version in versions]
-                for key, versions in self.desk.store._versions.items()
-            }
-            store._written = self.desk.store._written
-        source = replace(self.desk.source, held=list(self.desk.rows))
-        desk = Desk(Place(folder), clock, store, self.desk.rules, [source])
-        happens(desk)
-        return desk
-
-    def _store(self, folder: Path, clock: FrozenClock) -> ObjectStore:
-        if self.kind == "memory":
-            return MemoryStore(clock=clock)
-        return DirectoryStore(folder / "vault", clock)
 
 
 @pytest.fixture(scope="module", params=["memory", "dir"])
@@ -115,48 +54,6 @@ def original(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="module")
 def in_memory(tmp_path_factory: pytest.TempPathFactory) -> Original:
     return Original(tmp_path_factory.mktemp("original"), "memory")
-
-
-def said(row: Row) -> dict[str, Any]:
-    """What an order says, apart from what depends on its archive's keys."""
-    own = {"archive", "secret_commitment", "deliveries"}
-    fields = {name: value for name, value in row.items() if name not in own}
-    return fields | {"secrets": [delivery["secret"] for delivery in row["deliveries"]]}
-
-
-def require_finished(desk: Desk, *, in_two_goes: bool = False) -> None:
-    """Everything is sealed, once, as a night without bad luck would have sealed it.
-
-    In two goes the first of two rows with one id is sealed before the second one is there.
-    """
-    found = desk.audit()
-    orders = {(row["order_id"], row["revision"]): said(row) for row in found.orders}
-    numbers = (2, 3, 4, 5, *((6,) if in_two_goes else ()), 7, 8, 9, 10)
-    assert sorted(orders) == sorted([("N1", 1), ("N1", 2), *((f"N{n}", 1) for n in numbers)])
-    ends = {key: row["completed_at"] for key, row in orders.items()}
-    for number, ended in ((5, at(2, 23)), (7, at(3, 7)), (8, at(3, 8)), (9, at(4, 9))):
-        assert ends[f"N{number}", 1] == ended
-    assert str(orders["N1", 2]["money"]["paid"]) == "77.00"
-    assert orders["N7", 1]["secrets"] == ["CARD-000007-A", "CARD-000007-B"]
-    assert sorted((row["row_key"], row["reason"]) for row in found.rejects) == [
-        (b"20", "negative-money"),
-        (b"22", "duplicate-id"),
-        (b"6", "duplicate-id"),
-    ]
-    assert [m["day"] for m in found.manifests if m["number"] <= 5] == [
-        str(march(n)) for n in (1, 2, 3, 4, 5)
-    ]
-
-
-def attempt(act: Callable[[], object]) -> ArchiverError | None:
-    """Do it and return what went wrong."""
-    try:
-        report = act()
-    except ArchiverError as error:
-        return error
-    if isinstance(report, NightReport) and report.failures:
-        return report.failures[0]
-    return None
 
 
 # --- every call fails once -----------------------------------------------------------------------
@@ -384,79 +281,6 @@ def files_in(vault: Path) -> int:
 # --- local files ---------------------------------------------------------------------------------
 
 
-def delete_all(index: Path, _older: Path) -> None:
-    shutil.rmtree(index)
-
-
-def delete_known(index: Path, _older: Path) -> None:
-    shutil.rmtree(index / "known")
-
-
-def delete_manifests(index: Path, _older: Path) -> None:
-    shutil.rmtree(index / "manifests")
-
-
-def delete_pointer(index: Path, _older: Path) -> None:
-    (index / "known" / "current.json").unlink()
-
-
-def delete_a_known_file(index: Path, _older: Path) -> None:
-    next((index / "known").glob("*.arrow")).unlink()
-
-
-def roll_back(index: Path, older: Path) -> None:
-    shutil.rmtree(index)
-    shutil.copytree(older, index)
-
-
-def roll_back_known(index: Path, older: Path) -> None:
-    shutil.rmtree(index / "known")
-    shutil.copytree(older / "known", index / "known")
-
-
-def roll_back_the_pointer(index: Path, older: Path) -> None:
-    shutil.copy(older / "known" / "current.json", index / "known" / "current.json")
-
-
-def halve(pattern: str) -> Callable[[Path, Path], None]:
-    def damage(index: Path, _older: Path) -> None:
-        for path in sorted(index.glob(pattern)):
-            os.truncate(path, path.stat().st_size // 2)
-
-    return damage
-
-
-def empty(pattern: str) -> Callable[[Path, Path], None]:
-    def damage(index: Path, _older: Path) -> None:
-        for path in sorted(index.glob(pattern)):
-            os.truncate(path, 0)
-
-    return damage
-
-
-def zeros(pattern: str) -> Callable[[Path, Path], None]:
-    def damage(index: Path, _older: Path) -> None:
-        for path in sorted(index.glob(pattern)):
-            path.write_bytes(bytes(path.stat().st_size))
-
-    return damage
-
-
-def nonsense(index: Path, _older: Path) -> None:
-    (index / "known" / "current.json").write_text('{"archive": 5, "through": "x", "files": 7}')
-
-
-def another_archives(index: Path, _older: Path) -> None:
-    pointer = index / "known" / "current.json"
-    pointer.write_text(json.dumps(json.loads(pointer.read_text()) | {"archive": "0" * 32}))
-
-
-def flip_manifests(index: Path, _older: Path) -> None:
-    for path in (index / "manifests").iterdir():
-        content = path.read_bytes()
-        path.write_bytes(content.replace(b"A", b"B", 1))
-
-
 class Fetching(Count):
     """Notes which kinds of objects are fetched."""
 
@@ -468,29 +292,6 @@ class Fetching(Count):
         if method == "get":
             self.kinds.add(key.partition("/")[0])
         return super()._call(method, key, act)
-
-
-DAMAGES = {
-    "all deleted": delete_all,
-    "known orders deleted": delete_known,
-    "manifests deleted": delete_manifests,
-    "pointer deleted": delete_pointer,
-    "a known file deleted": delete_a_known_file,
-    "all rolled back": roll_back,
-    "known orders rolled back": roll_back_known,
-    "pointer rolled back": roll_back_the_pointer,
-    "pointer half written": halve("known/current.json"),
-    "pointer empty": empty("known/current.json"),
-    "pointer nonsense": nonsense,
-    "pointer of another archive": another_archives,
-    "known files half written": halve("known/*.arrow"),
-    "known files empty": empty("known/*.arrow"),
-    "known files zeros": zeros("known/*.arrow"),
-    "manifests half written": halve("manifests/*.json"),
-    "manifests empty": empty("manifests/*.json"),
-    "manifests zeros": zeros("manifests/*.json"),
-    "manifests altered": flip_manifests,
-}
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
@@ -617,129 +418,3 @@ def test_a_run_that_stood_still_while_another_sealed_hears_of_it(
     require_finished(slow)
     assert attempt(slow.night) is None
     require_finished(slow)
-
-
-# --- stores that lie -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def desk(in_memory: Original, tmp_path: Path) -> Desk:
-    desk = in_memory.copy(tmp_path)
-    desk.night()
-    return desk
-
-
-def memory(desk: Desk) -> MemoryStore:
-    assert isinstance(desk.store, MemoryStore)
-    return desk.store
-
-
-def last_manifest(desk: Desk) -> tuple[str, str]:
-    *_, version = desk.store.list_versions("manifests/")
-    return version.key, version.version_id
-
-
-@pytest.mark.parametrize("lost", [1, 3])
-def test_a_store_that_was_rolled_back_is_an_alarm(desk: Desk, lost: int) -> None:
-    for _ in range(lost):
-        memory(desk).drop(*last_manifest(desk))
-    with pytest.raises(TamperedError, match="rolled back") as caught:
-        desk.night()
-    assert caught.value.exit is Exit.ALARM
-
-
-def test_a_gap_in_the_chain_is_an_alarm(desk: Desk) -> None:
-    versions = list(desk.store.list_versions("manifests/"))
-    memory(desk).drop(versions[2].key, versions[2].version_id)
-    with pytest.raises(TamperedError, match="00000003"):
-        desk.night()
-
-
-def test_a_delete_marker_hides_no_manifest(desk: Desk) -> None:
-    for version in list(desk.store.list_versions("manifests/")):
-        memory(desk).add_delete_marker(version.key)
-    shutil.rmtree(desk.place.folder / "index")
-    assert totals(desk.night()).get("orders", 0) == 0
-    require_finished(desk)
-
-
-def test_a_delete_marker_is_no_manifest(desk: Desk) -> None:
-    memory(desk).add_delete_marker("manifests/00000006.json")
-    desk.rows.append(cards.order(60, at(6)))
-    assert totals(desk.night_of(6))["orders"] == 1
-    shutil.rmtree(desk.place.folder / "index")
-    assert attempt(desk.night) is None
-    assert [manifest["number"] for manifest in desk.audit().manifests] == [1, 2, 3, 4, 5, 6]
-
-
-def forged(desk: Desk, of: int, key: Ed25519PrivateKey, **changes: object) -> bytes:
-    """Return a manifest with other content, signed with `key`."""
-    envelope = desk.store.get(f"manifests/{of:08d}.json")
-    fields = json.loads(b64decode(json.loads(envelope)["payload"])) | changes
-    return dsse.sign(json.dumps(fields).encode(), "manifest", "0001", key)
-
-
-def our_key(desk: Desk) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(secret_in(desk.place.keys.signer, "secret"))
-
-
-@pytest.mark.parametrize("whose", ["a stranger's key", "the night's own key", "no key"])
-def test_a_later_version_of_a_manifest_does_not_count(desk: Desk, whose: str) -> None:
-    key = our_key(desk) if "own" in whose else Ed25519PrivateKey.generate()
-    content = b"{}" if whose == "no key" else forged(desk, 2, key, objects=[])
-    memory(desk).overwrite("manifests/00000002.json", content)
-    shutil.rmtree(desk.place.folder / "index")
-    assert attempt(desk.night) is None
-    require_finished(desk)
-
-
-def test_a_manifest_that_a_stranger_put_first_does_not_count_either(desk: Desk) -> None:
-    key, version = last_manifest(desk)
-    content = desk.store.get(key, version)
-    memory(desk).drop(key, version)
-    memory(desk).overwrite(key, forged_from(content, Ed25519PrivateKey.generate()))
-    memory(desk).overwrite(key, content, retain_until=at(1).replace(year=2033))
-    assert attempt(desk.night) is None
-    catalog = Catalog(desk.open(), desk.place.folder / "another host")
-    catalog.refresh()
-    assert catalog.head == hashlib.sha256(content).hexdigest()
-
-
-def forged_from(envelope: bytes, key: Ed25519PrivateKey) -> bytes:
-    payload = b64decode(json.loads(envelope)["payload"])
-    return dsse.sign(payload, "manifest", "0001", key)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"previous": "0" * 64},
-        {"previous": None},
-        {"archive": "0" * 32},
-        {"number": 7},
-        {"unknown": 1},
-        {"counts": {}},
-    ],
-)
-def test_a_signed_manifest_that_does_not_continue_the_chain_is_an_alarm(
-    desk: Desk, changes: dict[str, object]
-) -> None:
-    head = desk.audit().manifests[-1]
-    following = {"number": 6, "previous": None} | changes
-    content = forged(desk, head["number"], our_key(desk), **following)
-    until = datetime.fromisoformat("2033-01-01T00:00:00Z")
-    memory(desk).overwrite("manifests/00000006.json", content, retain_until=until)
-    with pytest.raises(TamperedError):
-        desk.night()
-
-
-def test_known_orders_that_were_altered_in_the_store_are_an_alarm(desk: Desk) -> None:
-    named = next(o for o in desk.audit().objects if o.about["kind"] == "known")
-    for offset in (10, named.about["size_bytes"] // 2, named.about["size_bytes"] - 20):
-        memory(desk).flip_byte(named.about["key"], named.about["version_id"], offset)
-        shutil.rmtree(desk.place.folder / "index")
-        error = attempt(desk.night)
-        assert isinstance(error, TamperedError)
-        assert named.about["key"] in str(error)
-        memory(desk).flip_byte(named.about["key"], named.about["version_id"], offset)
-    assert attempt(desk.night) is None

@@ -38,9 +38,9 @@ from tests.archives import Place
 from tests.clock import FrozenClock
 from tests.desk import Desk, at, failure, founded, march, totals
 from tests.faults import Count
+from tests.hard_night import Original, attempt, require_finished
 from tests.provers import Heedless
 from tests.state.databases import own_state
-from tests.test_crashes import Original, attempt, require_finished
 
 T = TypeVar("T")
 OVER = timedelta(0)

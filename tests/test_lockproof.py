@@ -39,22 +39,8 @@ from tests import cards, provers
 from tests.archives import Place
 from tests.clock import FrozenClock
 from tests.desk import Desk, at, founded
+from tests.lock_outcomes import HELD, REFUSED, outcomes
 from tests.provers import DENIED, UNKNOWN, DropsLocks, EveryoneWins, WeakLock
-
-REFUSED = (
-    *("delete", "delete-bypass", "delete-many", "delete-many-bypass"),
-    *("shorten", "shorten-bypass", "expire", "expire-bypass"),
-    *("downgrade", "downgrade-bypass", "clear", "clear-bypass"),
-)
-HELD = {
-    "put": "honoured",
-    **dict.fromkeys(REFUSED, "refused-by-lock"),
-    "overwrite": "survived",
-    "delete-marker": "survived",
-    "past-date": "refused-by-lock",
-    "multipart": "honoured",
-}
-"""What an honest server does with each attack, in their order."""
 
 
 @pytest.fixture
@@ -75,11 +61,6 @@ def archive(tmp_path: Path, store: MemoryStore, clock: FrozenClock) -> Archive:
 
 def attacked(store: MemoryStore, prover: LockProver, *, default: bool = False) -> list[LockAttack]:
     return attack_lock(store, prover, store.clock.now(), locks_by_default=default)
-
-
-def outcomes(attacks: list[LockAttack]) -> dict[str, str]:
-    assert len({one.attack for one in attacks}) == len(attacks)
-    return {one.attack: one.outcome for one in attacks}
 
 
 # --- attacks ------------------------------------------------------------------------------------

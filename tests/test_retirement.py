@@ -17,10 +17,10 @@ from archiver.retirement import IdMap, Retired, read_id_map, retire
 from archiver.stores.memory import MemoryStore
 from tests import cards
 from tests.archives import RowsSource
+from tests.census_shop import born, ids, night
 from tests.desk import Desk, at, failure, founded, totals
 from tests.faults import FaultyStore
-from tests.test_census import born, ids, night
-from tests.test_crashes import attempt
+from tests.hard_night import attempt
 
 
 def shop(folder: Path, *rows: cards.Row, mapping: OrderMapping = cards.BORN) -> Desk:

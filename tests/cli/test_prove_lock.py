@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Terminal
+from tests.lock_outcomes import HELD
 from tests.servers.proxy import DROP_IF_NONE_MATCH, DROP_LOCKS, Refuse, S3Proxy, request
 from tests.servers.seaweedfs import SECRET_KEY, S3Bucket
-from tests.test_lockproof import HELD
 
 DENY = Refuse(403, "AccessDenied")
 

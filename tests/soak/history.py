@@ -16,9 +16,9 @@ from tests import cards
 from tests.archives import Place
 from tests.desk import Desk, at, founded
 from tests.faults import Count
+from tests.local_damage import DAMAGES
 from tests.soak.account import Account, Visible, lock_manifests
 from tests.soak.badluck import BadLuck, DeathError, HostClock, inner
-from tests.test_crashes import DAMAGES
 from tests.test_histories import FIRST_DAY, Oracle, happen, mutable
 from tests.test_many_histories import drawn
 

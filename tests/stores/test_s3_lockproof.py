@@ -17,6 +17,7 @@ from archiver.stores.s3_attacks import S3Attacks
 from archiver.stores.s3_bucket import Login, open_bucket
 from archiver.stores.s3_rules import read_rules
 from schemas.documents import LockAttack
+from tests.lock_outcomes import HELD, REFUSED, outcomes
 from tests.servers.proxy import (
     DROP_IF_NONE_MATCH,
     DROP_LOCKS,
@@ -27,7 +28,6 @@ from tests.servers.proxy import (
 )
 from tests.servers.seaweedfs import SECRET_KEY, S3Bucket, SeaweedFS
 from tests.stores.conftest import QUICK, OpenStore
-from tests.test_lockproof import HELD, REFUSED, outcomes
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DENY = Refuse(403, "AccessDenied")
