@@ -12,6 +12,7 @@ from rich.console import Console
 from tests.bench import (
     backfill,
     encryption,
+    hive,
     index,
     lookups,
     memory,
@@ -27,7 +28,18 @@ from tests.servers.shared import ServerMissingError
 
 BENCHMARKS = {
     module.NAME: module
-    for module in (startup, status, puts, encryption, sealing, backfill, memory, index, lookups)
+    for module in (
+        startup,
+        status,
+        puts,
+        encryption,
+        sealing,
+        backfill,
+        memory,
+        index,
+        lookups,
+        hive,
+    )
 }
 PROFILE = "profile"
 

@@ -34,14 +34,14 @@ ASKED: Final = 2_000
 _DAY_US: Final = 86_400_000_000
 
 
-def pieces(total: int) -> Iterator[Piece]:
-    """Yield what the partitions of a day each would give."""
+def pieces(total: int, first: int = 0) -> Iterator[Piece]:
+    """Yield what the partitions of a day each would give, their places from `first` on."""
     random = np.random.default_rng(1)
     count = max(1, total // (ORDERS * TOKENS))
     of = random.integers(0, count, ASKED)
     for number in range(count):
         year = YEARS[number * len(YEARS) // count]
-        first = number * ORDERS
+        start = first + number * ORDERS
         tokens = random.integers(0, 1 << 64, ORDERS * TOKENS, dtype=np.uint64)
         for one in np.flatnonzero(of == number).tolist():
             tokens[one] = token_of(KEYS, Kind.CONTACT, f"v{one}@example.com", year)
@@ -50,9 +50,9 @@ def pieces(total: int) -> Iterator[Piece]:
         rows["completed"] = times
         yield Piece(
             tokens=signed(tokens),
-            places=np.tile(np.arange(first, first + ORDERS), TOKENS),
+            places=np.tile(np.arange(start, start + ORDERS), TOKENS),
             rows=rows,
-            partition=_record(number, first, year),
+            partition=_record(number, start, year),
         )
 
 
