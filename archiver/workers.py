@@ -43,6 +43,7 @@ def open_backfill(
     workers: int,
     names: Sequence[str],
     watch: Callable[[Stretch], None],
+    cluster: str | None = None,
 ) -> Iterator[Backfill]:
     """Open everything that a backfill needs, and reserve its days before this host's nights.
 
@@ -50,17 +51,21 @@ def open_backfill(
         installation: The configuration.
         config: Its file: workers read it, too.
         days: The first and the last day.
-        workers: Processes.
+        workers: Processes of this host.
         names: The sources to take.
         watch: Is told how far it is, from any thread.
+        cluster: The scheduler of a Dask cluster whose workers take their place. They find the
+            configuration, the folders and keys that it names under the same paths.
 
     Raises:
         AnotherRunError: A backfill is running on this host.
+        ClusterUnavailableError: The cluster is not there.
     """
     reservation = Reservation(
         process=os.getpid(), sources=tuple(names), first=days[0], last=days[1]
     )
-    with reserved(installation.index_folder, reservation), executors.processes(workers) as pool:
+    hands = executors.cluster(cluster) if cluster else executors.processes(workers)
+    with reserved(installation.index_folder, reservation), hands as (pool, count):
         archive = installation.archive(to_seal=True)
         yield Backfill(
             archive=archive,
@@ -69,7 +74,7 @@ def open_backfill(
             sources=[one for one in installation.sources.all() if one.source.name in names],
             executor=pool,
             work=partial(make_pass, config.absolute()),
-            workers=workers,
+            workers=count,
             turn=partial(installation.turn, archive),
             watch=watch,
         )

@@ -34,7 +34,7 @@ def test_inline_does_it_at_once_and_carries_errors() -> None:
 
 
 def test_errors_come_back_from_processes_as_they_were() -> None:
-    with processes(1) as pool:
+    with processes(1) as (pool, _):
         assert pool.submit(os.getpid).result() != os.getpid()
         with pytest.raises(SourceUnavailableError) as caught:
             pool.submit(fail, "main").result()
@@ -46,7 +46,7 @@ def test_an_interruption_ends_work_that_has_begun() -> None:
     found: list[int] = []
 
     def interrupted() -> None:
-        with processes(2) as pool:
+        with processes(2) as (pool, _):
             found.append(pool.submit(os.getpid).result())
             pool.submit(doze, 1)
             raise KeyboardInterrupt
@@ -60,7 +60,7 @@ def test_work_that_nobody_waits_for_does_not_keep_the_end_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("archiver.executors.GRACE_SECONDS", 0.05)
-    with processes(1) as pool:
+    with processes(1) as (pool, _):
         process = pool.submit(os.getpid).result()
         pool.submit(doze, 1)
     assert gone(process)
@@ -73,7 +73,7 @@ def test_processes_do_not_outlive_who_has_started_them(tmp_path: Path) -> None:
         "from archiver.executors import processes\n"
         "from tests.test_executors import doze\n"
         "if __name__ == '__main__':\n"
-        "    with processes(1) as pool:\n"
+        "    with processes(1) as (pool, _):\n"
         "        print(pool.submit(os.getpid).result(), flush=True)\n"
         "        pool.submit(doze, 1).result()\n"
     )

@@ -33,6 +33,7 @@ from archiver.errors.forbidden import (
 from archiver.errors.later import (
     AlreadyStoredError,
     AnotherRunError,
+    ClusterUnavailableError,
     KeyServiceError,
     LocalDiskError,
     ObjectMissingError,
@@ -69,6 +70,7 @@ __all__ = [
     "AnotherRunError",
     "ArchiverError",
     "ClockError",
+    "ClusterUnavailableError",
     "ConfigurationError",
     "Exit",
     "FencePassedError",

@@ -96,6 +96,16 @@ class WorkerLostError(ArchiverError):
     next = "archiver status"
 
 
+class ClusterUnavailableError(ArchiverError):
+    """The Dask cluster that should do the work is not there."""
+
+    exit = Exit.TRY_LATER
+    code = "cluster-unavailable"
+    en = "The cluster at {address} cannot be used: {detail}"
+    zh = "无法使用位于 {address} 的集群：{detail}"
+    next = "archiver backfill --help"
+
+
 class LocalDiskError(ArchiverError):
     """The local disk is full or cannot be written."""
 

@@ -39,6 +39,7 @@ DEFAULT_WORKERS = 8
         "archiver backfill --from 2024-01-01 --to 2026-08-31",
         "archiver backfill --from 2024-01-01 --to 2026-08-31 --workers 4   # 四个工作进程",
         "archiver backfill --from 2026-03-01 --to 2026-03-31 --source main --json",
+        "archiver backfill --from 2020-01-01 --to 2026-08-31 --cluster tcp://10.0.0.5:8786",
     ),
 )
 @click.option(
@@ -64,10 +65,22 @@ DEFAULT_WORKERS = 8
     help="Processes; default: one for each core, at most 8. 工作进程数，默认每核一个，至多 8 个。",
 )
 @click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Workers of the Dask cluster with this scheduler instead, such as tcp://10.0.0.5:8786. "
+    "改用此 Dask 集群的工作进程。",
+)
+@click.option(
     "--source", "name", metavar="NAME", help="Only this one; default: all. 仅处理此数据源。"
 )
 def backfill(
-    call: Call, *, first: datetime, last: datetime, workers: int | None, name: str | None
+    call: Call,
+    *,
+    first: datetime,
+    last: datetime,
+    workers: int | None,
+    cluster: str | None,
+    name: str | None,
 ) -> Report:
     """Run a backfill."""
     from archiver.workers import open_backfill
@@ -76,11 +89,21 @@ def backfill(
     installation = call.installation()
     names = _names(installation, name)
     days = (first.date(), last.date())
+    if workers and cluster:
+        raise RequestError(
+            detail=Said("--workers or --cluster, not both", "--workers 与 --cluster 只能指定其一")
+        )
     workers = workers or min(len(os.sched_getaffinity(0)), DEFAULT_WORKERS)
     with (
         CourseBar(sys.stderr, call.words) as bar,
         open_backfill(
-            installation, call.config, days, workers=workers, names=names, watch=bar
+            installation,
+            call.config,
+            days,
+            workers=workers,
+            names=names,
+            watch=bar,
+            cluster=cluster,
         ) as run,
     ):
         call.archive = run.archive.id
@@ -88,7 +111,7 @@ def backfill(
         report = run.run(*days)
     fields = {
         "lock": lock,
-        "workers": workers,
+        "workers": run.workers,
         "days_sealed_before": report.sealed_before,
         "days": [day_fields(day) for day in report.days],
     }
