@@ -5,6 +5,7 @@ misspelt protection is never silently absent.
 """
 
 from datetime import date, time, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -208,6 +209,60 @@ class RevealSection(Section):
     """Orders that one operator may be shown within 24 hours."""
 
 
+class ServiceSection(Section):
+    """`[service]`: what `archiver serve` listens to, and whom it lets ask how often."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65_535)
+    names: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    """What it is called by (the Host header); a request for any other name is refused."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose X-Forwarded-For counts; of nobody else's it does."""
+    max_body_kib: int = Field(default=256, ge=1, le=65_536)
+    body_seconds: float = Field(default=10, gt=0, le=600)
+    """How long a request may take to arrive."""
+    threads: int = Field(default=16, ge=1, le=256)
+    """Requests that are worked on at once."""
+    index_seconds: float = Field(default=60, gt=0)
+    """Between two looks whether something new was sealed."""
+    requests_per_minute: int = Field(default=120, ge=1)
+    """Of one session, token, or address that has none."""
+    drain_seconds: int = Field(default=30, ge=0)
+    """How long requests that are under way may take when it is told to end."""
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for one in proxies:
+            try:
+                ip_network(one, strict=False)
+            except ValueError:
+                message = Said(f"{one} is no address or network", f"{one} 不是地址或网段")
+                raise ValueError(message) from None
+        return proxies
+
+    @model_validator(mode="after")
+    def _private(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            message = Said(
+                "tls_certificate and tls_key belong together",
+                "tls_certificate 与 tls_key 须同时给出",
+            )
+            raise ValueError(message)
+        local = self.host in ("localhost", "127.0.0.1", "::1")
+        if not local and self.tls_certificate is None and not self.proxies:
+            message = Said(
+                f"host = {self.host} is reached from other hosts: give tls_certificate and "
+                "tls_key, or the proxies that speak TLS for it",
+                f"host = {self.host} 可从其他主机访问：请给出 tls_certificate 与 tls_key，"
+                "或在 proxies 中列出负责 TLS 的代理",
+            )
+            raise ValueError(message)
+        return self
+
+
 class AlarmsSection(Section):
     """`[alarms]`: who is told when a night or a status ends badly, and when a day is overdue."""
 
@@ -262,6 +317,7 @@ class Configuration(Section):
     access: AccessSection = AccessSection()
     operators: OperatorsSection = OperatorsSection()
     watch: WatchSection = WatchSection()
+    service: ServiceSection = ServiceSection()
 
     @field_validator("source")
     @classmethod

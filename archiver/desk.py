@@ -9,7 +9,7 @@ import os
 import pwd
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import ClassVar, Final, TypeVar
 
 from archiver import policy
 from archiver.access_log import AccessLog, AccessRecord, Entry, Outcome
+from archiver.access_log.entry import place_of
 from archiver.errors import ArchiverError, Said
 from archiver.operators import Approvals, Logins, Register, Session
 from archiver.operators.held import Held
@@ -140,6 +141,19 @@ class Desk:
         """What this host's account holds of sessions."""
         return Held(folder=_state_home(self.installation), archive=self.archive)
 
+    def seen_from(self, origin: str) -> "Desk":
+        """Return this desk as somebody at another place uses it: over HTTP, for instance.
+
+        What is opened already is shared; alarms of the access log are each desk's own.
+        """
+        desk = replace(self, place=place_of(origin), origin=origin[:200])
+        log = self.access_log
+        mine = replace(log, alarms=[])
+        shared = {"register", "logins", "approvals"} & set(self.__dict__)
+        desk.__dict__.update({name: self.__dict__[name] for name in shared})
+        desk.__dict__.update(access_log=mine, watch=replace(self.watch, log=mine))
+        return desk
+
     def session(self) -> Session:
         """Return the session that is held here.
 
@@ -166,6 +180,25 @@ class Desk:
             AccessLogUnwritableError: The denial cannot be recorded.
         """
         session = self.session()
+        self.require_role(session, command, purpose=purpose, case=case)
+        return session
+
+    def require_role(
+        self,
+        session: Session,
+        command: str,
+        *,
+        purpose: str | None = None,
+        case: str | None = None,
+    ) -> None:
+        """Refuse a command that is not for an operator's role; the denial is recorded.
+
+        Arguments as for `require`.
+
+        Raises:
+            NotAllowedError: His role does not use it.
+            AccessLogUnwritableError: The denial cannot be recorded.
+        """
         if not policy.may_run(session.role, command):
             said = Said(
                 f"{command} is not for the role {session.role}",
@@ -173,7 +206,6 @@ class Desk:
             )
             self.record(command, Outcome.DENIED, session, purpose=purpose, case=case, detail="role")
             raise NotAllowedError(detail=said)
-        return session
 
     def record(
         self,

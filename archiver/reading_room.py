@@ -5,10 +5,10 @@ the reveal root. Asks who it is before anything else is opened.
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from archiver import layout
@@ -16,15 +16,17 @@ from archiver.archive import Archive
 from archiver.desk import Desk
 from archiver.errors import AnotherRunError, LocalDiskError
 from archiver.index import Index, IndexKeys, PartitionPlace
-from archiver.lookup.absence import coverage_of
+from archiver.lookup.absence import Coverage, coverage_of
 from archiver.lookup.answering import Answering, Grounds, filters_of
 from archiver.lookup.finding import Finder, FoundOrder
 from archiver.lookup.opening import BaseKeys, Opener
+from archiver.lookup.period import Period, period_of
 from archiver.lookup.question import Question, digest
 from archiver.lookup.scanning import Scanner
 from archiver.operators import Session
 from archiver.policy import Role
 from archiver.ports import Progress
+from archiver.retention import Rule
 from archiver.retired import read_retirements
 from archiver.watch import Judgement
 from archiver.wiring import Installation
@@ -78,10 +80,6 @@ class ReadingRoom:
     unusual: Sequence[Judgement]
     """What the watch found unusual and let pass."""
 
-    def manifest(self, number: int) -> Manifest:
-        """Return a manifest, verified; see `Archive.read_signed`."""
-        return read_manifest(self.archive, number)
-
     def require_approval(self, kind: str, question: Question) -> None:
         """Take somebody else's approval for what support does with many orders at once.
 
@@ -96,9 +94,70 @@ class ReadingRoom:
         approval = self.desk.approvals.require_granted(kind, asked, self.session, said=said)
         self.desk.approvals.consume(approval, self.session)
 
-    def due(self, found: FoundOrder) -> datetime:
-        """Return until when an order's partition is locked, as its manifest says."""
-        return due_of(self.archive, found.hit.partition)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """What is the same for every question: the archive, its keys, and how its rows are fetched.
+
+    Threads may share it: a service opens it once for all who ask.
+    """
+
+    archive: Archive
+    keys: IndexKeys
+    opener: Opener
+
+    @classmethod
+    def open(cls, installation: Installation, executor: Executor) -> "Holdings":
+        """Open the archive and the base root.
+
+        Raises:
+            KeyUnavailableError: The base root is not on this host.
+        """
+        archive = installation.archive()
+        keys = IndexKeys.open(archive, installation.base_root(archive))
+        opener = Opener(archive, BaseKeys(archive, keys.base), executor)
+        return cls(archive=archive, keys=keys, opener=opener)
+
+    def finder(self, index: Index) -> Finder:
+        """Return what finds orders by an index."""
+        return Finder(
+            index=index,
+            keys=self.keys.search,
+            opener=self.opener,
+            now=self.archive.clock.now,
+            due=lambda place: due_of(self.archive, place),
+            last_of=Successors(self.archive).last_of,
+        )
+
+    def coverage(self, index: Index, *, stale: bool) -> Coverage:
+        """Return what answers by an index rest on.
+
+        Args:
+            index: The local one.
+            stale: The store has manifests that it lacks.
+        """
+        covered = index.covered()
+        return coverage_of(
+            covered.days,
+            manifest=covered.manifest,
+            last_closed=self.archive.rules.last_closed_day(self.archive.clock.now()),
+            stale=stale,
+        )
+
+    def answering(
+        self, desk: Desk, person: Person, why: Grounds, finder: Finder, scanner: Scanner
+    ) -> Answering:
+        """Return what answers one person at a desk; `coverage` is the index's, unless replaced."""
+        return Answering(
+            asker=person,
+            grounds=why,
+            log=desk.access_log,
+            finder=finder,
+            scanner=scanner,
+            coverage=self.coverage(finder.index, stale=False),
+            stepped=lambda tokens: desk.watch.stepped(person, tokens),
+            zone=self.archive.rules.zone,
+        )
 
 
 @contextmanager
@@ -123,48 +182,21 @@ def reading_room(
     """
     desk = Desk.at(installation)
     session = desk.require(command, purpose=why.purpose, case=why.case)
-    person = Person(
-        name=session.name,
-        role=session.role,
-        origin=desk.origin,
-        confirmed_at=session.confirmed_at,
-    )
+    person = person_at(desk, session)
     unusual = desk.watch.require_clear(person, command)
-    archive = installation.archive()
-    keys = IndexKeys.open(archive, installation.base_root(archive))
-    index, lags = _index_of_today(installation, archive, progress)
     with ThreadPoolExecutor(FETCHERS, "lookup") as executor:
-        covered = index.covered()
-        finder = Finder(
-            index=index,
-            keys=keys.search,
-            opener=Opener(archive, BaseKeys(archive, keys.base), executor),
-            now=installation.clock.now,
-            due=lambda place: due_of(archive, place),
-            last_of=Successors(archive).last_of,
-        )
-        coverage = coverage_of(
-            covered.days,
-            manifest=covered.manifest,
-            last_closed=archive.rules.last_closed_day(installation.clock.now()),
-            stale=lags,
-        )
-        answering = Answering(
-            asker=person,
-            grounds=why,
-            log=desk.access_log,
-            finder=finder,
-            scanner=Scanner(finder=finder, progress=progress),
-            coverage=coverage,
-            stepped=lambda tokens: desk.watch.stepped(person, tokens),
-            zone=archive.rules.zone,
-        )
+        holdings = Holdings.open(installation, executor)
+        index, lags = index_of_today(installation, holdings.archive, progress)
+        finder = holdings.finder(index)
+        scanner = Scanner(finder=finder, progress=progress)
+        answering = holdings.answering(desk, person, why, finder, scanner)
+        answering.coverage = holdings.coverage(index, stale=lags)
         try:
             yield ReadingRoom(
-                archive=archive,
+                archive=holdings.archive,
                 desk=desk,
                 session=session,
-                keys=keys,
+                keys=holdings.keys,
                 index=index,
                 finder=finder,
                 answering=answering,
@@ -175,9 +207,28 @@ def reading_room(
             index.close()
 
 
+def person_at(desk: Desk, session: Session) -> Person:
+    """Return who asks at a desk."""
+    return Person(
+        name=session.name,
+        role=session.role,
+        origin=desk.origin,
+        confirmed_at=session.confirmed_at,
+    )
+
+
 def read_manifest(archive: Archive, number: int) -> Manifest:
     """Return a manifest by its number, its signature checked."""
     return archive.read_signed(layout.manifest_key(number), "manifest", Manifest).document
+
+
+def period_at(archive: Archive, found: FoundOrder) -> Period:
+    """Return why an order is kept until when, by the rule that its manifest states."""
+    manifest = read_manifest(archive, found.hit.partition.manifest)
+    rule = Rule(
+        years=manifest.retention_years, margin=timedelta(days=manifest.retention_margin_days)
+    )
+    return period_of(found.order, rule, due_of(archive, found.hit.partition))
 
 
 def due_of(archive: Archive, place: PartitionPlace) -> datetime:
@@ -187,10 +238,10 @@ def due_of(archive: Archive, place: PartitionPlace) -> datetime:
     return stored.retain_until
 
 
-def _index_of_today(
+def index_of_today(
     installation: Installation, archive: Archive, progress: Progress
 ) -> tuple[Index, bool]:
-    """Return this host's index, and whether it lags behind what is sealed.
+    """Return this host's index, opened, and whether it lags behind what is sealed.
 
     What nights have sealed since the last question is added first. Where that cannot be, because
     somebody else is adding it or the folder is not ours to write, the old index answers, and says
@@ -199,7 +250,7 @@ def _index_of_today(
     there = installation.has_index
     if there:
         index = installation.index(archive)
-        if not _has_manifest(archive, index.covered().manifest + 1):
+        if not has_manifest(archive, index.covered().manifest + 1):
             return index, False
         index.close()
     catalog = installation.catalog(archive)
@@ -213,5 +264,6 @@ def _index_of_today(
     return installation.index(archive), False
 
 
-def _has_manifest(archive: Archive, number: int) -> bool:
+def has_manifest(archive: Archive, number: int) -> bool:
+    """Tell whether a manifest of this number was ever stored."""
     return any(True for _ in archive.store.list_versions(layout.manifest_key(number)))

@@ -1,9 +1,9 @@
-"""What the commands that look orders up share: a desk to ask at, and answers as JSON."""
+"""What the commands that look orders up share: a desk to ask at, and what an answer lacks."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archiver.errors import Exit
 from cli.options import Call
@@ -11,8 +11,6 @@ from cli.report import Alarm
 
 if TYPE_CHECKING:
     from archiver.lookup.answering import Answered, Grounds
-    from archiver.lookup.finding import FoundOrder
-    from archiver.policy import Role
     from archiver.reading_room import ReadingRoom
 
 
@@ -63,60 +61,3 @@ def exit_of(answered: "Answered", room: "ReadingRoom") -> Exit:
 
     partial = answered.coverage.stale or answered.lacking
     return max(log_exit(room.desk), Exit.TRY_LATER if partial else Exit.DONE)
-
-
-def answer_fields(answered: "Answered", role: "Role") -> dict[str, Any]:
-    """Return an answer for the document (DESIGN 5)."""
-    coverage = answered.coverage
-    return {
-        "access": str(answered.record),
-        "answer": answered.answer,
-        "as_of": str(coverage.as_of) if coverage.as_of else None,
-        "manifest": coverage.manifest,
-        "days_covered": {
-            one.source: {
-                "first": str(one.first),
-                "last": str(one.last),
-                "missing": [str(day) for day in one.missing],
-            }
-            for one in coverage.sources
-        },
-        "days_unsealed": [str(day) for day in answered.unsealed],
-        "orders": [order_fields(one, role) for one in answered.orders],
-        "next": answered.next,
-    }
-
-
-def order_fields(found: "FoundOrder", role: "Role") -> dict[str, Any]:
-    """Return an order as a role sees it, where it stands and what else is sealed of it."""
-    from archiver.lookup.shown import instant, shown
-    from archiver.lookup.timeline import timeline
-
-    place = found.hit.partition
-    return {
-        **shown(found.order, role),
-        "timeline": [
-            {
-                "stage": stage.name,
-                "at": instant(stage.at) if stage.at else None,
-                "basis": stage.basis,
-                "approximate": stage.approximate,
-            }
-            for stage in timeline(found.order)
-        ],
-        "history": [
-            {
-                "revision": hit.revision,
-                "manifest": hit.partition.manifest,
-                "day": str(hit.partition.day),
-                "completed_at": instant(hit.completed_at) if hit.completed_at else None,
-            }
-            for hit in found.revisions
-        ],
-        "sealed": {
-            "manifest": place.manifest,
-            "day": str(place.day),
-            "partition": place.key,
-            "version_id": place.version_id,
-        },
-    }

@@ -36,7 +36,8 @@ def exported(call: Call, room: "ReadingRoom", question: "Question", output: Path
     """Write all orders to a file: what the role may see of them, once that is on record."""
     from archiver.lookup.exporting import MOST_ORDERS, write_export
     from archiver.lookup.shown import shown
-    from cli.answers import alarms_of, answer_fields, exit_of
+    from archiver.lookup.telling import answer_fields
+    from cli.answers import alarms_of, exit_of
 
     room.require_approval("export", question)
     answered = room.answering.export(replace(question, limit=MOST_ORDERS))

@@ -31,6 +31,7 @@ from cli.commands.reconcile import reconcile
 from cli.commands.report import report
 from cli.commands.reveal import reveal
 from cli.commands.schedule import schedule
+from cli.commands.serve import serve
 from cli.commands.show import diagnose, show, why
 from cli.commands.source import source
 from cli.commands.status import status
@@ -118,7 +119,7 @@ for _command in (
     *(rebuild_index, update_index, find, show, why, diagnose, reveal, report),
 ):
     program.add_command(_command)
-for _command in (operator, login, logout, approvals, approve, access):
+for _command in (operator, login, logout, approvals, approve, access, serve):
     program.add_command(_command)
 
 

@@ -142,7 +142,7 @@ def _of_people(step: "PeoplesStep") -> dict[str, Any]:
 
 
 def _found(step: "OrderFound") -> dict[str, Any]:
-    from cli.answers import order_fields
+    from archiver.lookup.telling import order_fields
 
     revisions = [order_fields(one.orders[0], step.role) for one in step.revisions]
     return {

@@ -111,7 +111,8 @@ def find(
     """Ask, record, answer."""
     from archiver.lookup.answering import grounds
     from archiver.lookup.question import Question, conditions, parse_cursor
-    from cli.answers import alarms_of, answer_fields, exit_of, opened_room
+    from archiver.lookup.telling import answer_fields
+    from cli.answers import alarms_of, exit_of, opened_room
     from cli.bulk import exported, require_exportable
 
     told = {
@@ -168,7 +169,8 @@ def find(
 
 def _many(call: Call, room: "ReadingRoom", cards: "Sequence[Fact]", source: str | None) -> Report:
     """Answer for many cards; what is said of each names its line, never the card."""
-    from cli.answers import alarms_of, answer_fields, exit_of
+    from archiver.lookup.telling import answer_fields
+    from cli.answers import alarms_of, exit_of
     from cli.screen import Bar
 
     with Bar(sys.stderr, call.words("find.cards")) as bar:

@@ -81,40 +81,11 @@ def show(call: Call, /, **asked: Any) -> Report:  # noqa: ANN401  passed on as t
 @_order_options
 def why(call: Call, /, **asked: Any) -> Report:  # noqa: ANN401
     """Show the period."""
-    from datetime import timedelta
-
-    from archiver.lookup.period import period_of
-    from archiver.lookup.shown import instant
-    from archiver.retention import Rule
+    from archiver.lookup.telling import period_fields
+    from archiver.reading_room import period_at
 
     def more(room: "ReadingRoom", answered: "Answered") -> dict[str, Any]:
-        (found,) = answered.orders
-        manifest = room.manifest(found.hit.partition.manifest)
-        rule = Rule(
-            years=manifest.retention_years, margin=timedelta(days=manifest.retention_margin_days)
-        )
-        period = period_of(found.order, rule, room.due(found))
-
-        def day(value: object) -> str | None:
-            return None if value is None else str(value)
-
-        return {
-            "period": {
-                "ended_at": instant(period.ended_at) if period.ended_at else None,
-                "basis": period.basis,
-                "completion_rule": period.rule,
-                "years": period.years,
-                "margin_days": period.margin_days,
-                "ended_on": day(period.ended_on),
-                "last_day": day(period.last_day),
-                "margin_until": day(period.margin_until),
-                "free_at": instant(period.free_at) if period.free_at else None,
-                "locked_until": instant(period.locked_until),
-                "articles": [
-                    one.zh if call.language == "zh" else one.en for one in period.articles
-                ],
-            }
-        }
+        return {"period": period_fields(period_at(room.archive, answered.orders[0]), call.language)}
 
     report, fields = _answer(call, "why", asked, more)
 
@@ -181,7 +152,8 @@ def _answer(
     """Ask for one order and return the report, which shows nothing yet, and its fields."""
     from archiver.lookup.answering import grounds
     from archiver.lookup.question import fact
-    from cli.answers import alarms_of, answer_fields, exit_of, opened_room
+    from archiver.lookup.telling import answer_fields
+    from cli.answers import alarms_of, exit_of, opened_room
 
     order_id = fact("order", asked["order"])
     with opened_room(call, name, grounds(asked["purpose"], asked["case"])) as room:

@@ -13,8 +13,8 @@ from rich.rule import Rule
 from rich.text import Text
 
 from archiver.demo import story
+from archiver.lookup.telling import order_fields
 from archiver.retention import LEGAL_ZONE
-from cli.answers import order_fields
 from cli.options import Call
 from cli.screen import table
 from cli.texts import Words

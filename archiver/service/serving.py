@@ -1,0 +1,108 @@
+"""Running the application: a socket, TLS, threads, and an end that lets answers finish."""
+
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import anyio.to_thread
+import uvicorn
+from fastapi import FastAPI
+
+from archiver.configuration import ServiceSection
+from archiver.errors import ConfigurationError, Said
+from archiver.service.app import Pages, create_app
+from archiver.wiring import Installation
+
+BACKLOG: Final = 256
+IDLE_SECONDS: Final = 15
+"""A connection on which nothing happens for so long is closed."""
+MAX_CONNECTIONS: Final = 512
+
+log: Final = logging.getLogger(__name__)
+
+
+def serve(
+    installation: Installation,
+    config: Path,
+    *,
+    pages: Pages | None = None,
+    ready: Callable[[str], None],
+) -> None:
+    """Serve until told to end (SIGTERM, SIGINT); answers that are under way are finished first.
+
+    Args:
+        installation: The configuration.
+        config: Its file.
+        pages: The console.
+        ready: Told the address, once the socket is open.
+
+    Raises:
+        ConfigurationError: The address cannot be listened to, or TLS files cannot be used.
+        KeyUnavailableError: The base root is not on this host.
+    """
+    section = installation.configuration.service
+    with _listening(section) as listening:
+        app = create_app(installation, config, pages=pages, background=True)
+        server = _Server(_settings(app, section, installation.folder), section.threads)
+        scheme = "https" if section.tls_certificate else "http"
+        host, port = listening.getsockname()[:2]
+        ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+        server.run(sockets=[listening])
+    log.info("ended")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, with as many threads as the configuration says."""
+
+    def __init__(self, config: uvicorn.Config, threads: int) -> None:
+        super().__init__(config)
+        self.threads = threads
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = self.threads
+        await super().serve(sockets)
+
+
+def _settings(app: FastAPI, section: ServiceSection, folder: Path) -> uvicorn.Config:
+    settings = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # it writes addresses as they were asked for; ours does not
+        proxy_headers=False,  # `peers` reads them, of listed proxies
+        server_header=False,
+        date_header=True,
+        backlog=BACKLOG,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=section.drain_seconds,
+        ssl_certfile=folder / section.tls_certificate if section.tls_certificate else None,
+        ssl_keyfile=folder / section.tls_key if section.tls_key else None,
+    )
+    try:
+        settings.load()
+    except OSError as error:  # of the TLS files; ssl's own error is one
+        raise ConfigurationError(
+            detail=Said(
+                f"[service] tls_certificate, tls_key: {error.strerror or type(error).__name__}",
+                f"[service] tls_certificate、tls_key：{error.strerror or type(error).__name__}",
+            )
+        ) from None
+    return settings
+
+
+def _listening(section: ServiceSection) -> socket.socket:
+    family = socket.AF_INET6 if ":" in section.host else socket.AF_INET
+    try:
+        return socket.create_server((section.host, section.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            detail=Said(
+                f"[service] {section.host}:{section.port} cannot be listened to: {error.strerror}",
+                f"[service] 无法监听 {section.host}:{section.port}：{error.strerror}",
+            )
+        ) from None

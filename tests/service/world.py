@@ -1,0 +1,226 @@
+"""A service in this process: an archive that was really sealed, operators, a clock that stands.
+
+Everybody shares one world, which is sealed and opened once a run. Its clock moves on by more than
+a week between two tests, so that no session and no window of the watch outlives its test.
+"""
+
+import asyncio
+import random
+import threading
+import tomllib
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import httpx
+import pyotp
+from fastapi import FastAPI
+
+from archiver.configuration import parse_configuration
+from archiver.desk import Desk
+from archiver.operators import Enrolment
+from archiver.policy import Role
+from archiver.service.app import Pages, create_app
+from archiver.stores.directory import DirectoryStore
+from archiver.wiring import Installation
+from tests.archives import Row
+from tests.clock import FrozenClock
+from tests.desk import at, founded
+from tests.lookup.bazaar import MAPPING, a_row
+from tests.operators.people import PASSWORD
+
+T = TypeVar("T")
+HOME: Final = "203.0.113.7"
+AWAY: Final = timedelta(days=8)
+"""Between two tests."""
+PEOPLE: Final = {
+    "root": Role.ADMINISTRATOR,
+    "sue": Role.SUPPORT,
+    "carol": Role.COMPLIANCE,
+    "dora": Role.COMPLIANCE,
+    "kai": Role.CUSTODIAN,
+    "audrey": Role.AUDITOR,
+}
+CONFIGURATION: Final = """
+[archive]
+name = "shop-1"
+role = "platform"
+legal_basis = "电子商务法第三十一条"
+[store]
+url = "dir:vault"
+[[source]]
+name = "main"
+preset = "dujiaoka"
+url = "sqlite:///shop.db"
+"""
+
+
+class Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Wait for something that runs in it."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
+
+    def close(self) -> None:
+        """End it, and the threads that it has started."""
+        self.run(self.loop.shutdown_default_executor())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class Browser:
+    """Somebody at some address: cookies, a language, a session's token against forgery."""
+
+    world: "World"
+    client: httpx.AsyncClient
+    name: str = ""
+    csrf: str = ""
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,  # noqa: ANN401  whatever JSON has
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,  # noqa: ANN401  passed on
+    ) -> httpx.Response:
+        """Send a request as a page of ours does."""
+        told = {"x-csrf-token": self.csrf} if self.csrf else {}
+        told |= headers or {}
+        if body is not None:
+            more["json"] = body
+        return self.world.loop.run(self.client.request(method, path, headers=told, **more))
+
+    def post(self, path: str, body: Any = None, **more: Any) -> httpx.Response:  # noqa: ANN401
+        """Send a POST."""
+        return self.ask("POST", path, {} if body is None else body, **more)
+
+    def get(self, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401
+        """Send a GET."""
+        return self.ask("GET", path, **more)
+
+    def login(self, name: str) -> httpx.Response:
+        """Log in with a code that was not used before."""
+        body = {"name": name, "password": PASSWORD, "code": self.world.code(name)}
+        answer = self.post("/v1/session", body)
+        if answer.status_code == 201:
+            self.name, self.csrf = name, answer.json()["csrf"]
+        return answer
+
+    def find(self, **asked: Any) -> httpx.Response:  # noqa: ANN401
+        """Ask for orders."""
+        return self.post("/v1/orders/find", {"purpose": "售后", **asked})
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """The service and all that belongs to it."""
+
+    installation: Installation
+    clock: FrozenClock
+    rows: list[Row]
+    """What the shop had, oldest first."""
+    app: FastAPI
+    loop: Loop
+    enrolled: Mapping[str, Enrolment]
+    seconds: float = 0.0
+    """Of the clock for limits of requests."""
+    _browsers: list[httpx.AsyncClient] = field(default_factory=list)
+
+    def browser(self, address: str = HOME, **headers: str) -> Browser:
+        """Give somebody at an address."""
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, client=(address, 4711)),
+            base_url="https://127.0.0.1",
+            headers=headers,
+        )
+        self._browsers.append(client)
+        return Browser(world=self, client=client)
+
+    def operator(self, name: str, address: str = HOME) -> Browser:
+        """Give an operator who is logged in."""
+        browser = self.browser(address)
+        answer = browser.login(name)
+        assert answer.status_code == 201, answer.text
+        return browser
+
+    def code(self, name: str) -> str:
+        """Return a code of somebody's phone that was not used before."""
+        self.clock.advance(timedelta(seconds=30))
+        return pyotp.TOTP(self.enrolled[name].secret).at(self.clock.now())
+
+    def log(self, last: int = 20) -> list[Any]:
+        """Return the newest entries of the access log."""
+        return [one.entry for one in self.desk.access_log.entries(limit=last)]
+
+    @property
+    def desk(self) -> Desk:
+        """The service's own desk."""
+        found: Desk = self.app.state.service.desk
+        return found
+
+    def later(self, span: timedelta) -> None:
+        """Let time pass, for sessions, windows and limits alike."""
+        self.clock.advance(span)
+        self.seconds += span.total_seconds()
+
+
+def shop_rows(count: int) -> list[Row]:
+    """Return orders of two days."""
+    random_ = random.Random(7)
+    return [
+        a_row(random_, n + 1, at(2 + n % 2) + timedelta(seconds=n), shop=0) for n in range(count)
+    ]
+
+
+@contextmanager
+def living(
+    folder: Path, *, orders: int = 60, configuration: str = "", pages: Pages | None = None
+) -> Iterator[World]:
+    """Found an archive, seal two days, hire operators, open the service."""
+    clock = FrozenClock(at(2, 0))
+    store = DirectoryStore(folder / "vault", clock)
+    rows = shop_rows(orders)
+    desk = founded(folder, rows, mapping=MAPPING, clock=clock, store=store)
+    for day in (2, 3):
+        assert desk.night_of(day).failures == []
+    config = folder / "archiver.toml"
+    config.write_text(CONFIGURATION + configuration, "utf-8")
+    installation = Installation(
+        parse_configuration(tomllib.loads(config.read_text("utf-8"))), folder, {}, clock
+    )
+    enrolled: dict[str, Enrolment] = {}
+    counter = Desk.at(installation)
+    for name, role in PEOPLE.items():
+        register = counter.register if enrolled else counter.owners_register()
+        enrolled[name] = register.add(name, role, PASSWORD, by="root" if enrolled else None)
+    loop = Loop()
+    world = World(
+        installation=installation,
+        clock=clock,
+        rows=rows,
+        app=FastAPI(),
+        loop=loop,
+        enrolled=enrolled,
+    )
+    world.app = create_app(installation, config, pages=pages, seconds=lambda: world.seconds)
+    try:
+        yield world
+    finally:
+        for browser in world._browsers:
+            loop.run(browser.aclose())
+        world.app.state.service.library.close()
+        installation.state.close()
+        loop.close()
