@@ -188,14 +188,19 @@ class OperatorsSection(Section):
 class WatchSection(Section):
     """`[watch]`: how many look like harvesting: an alarm; twice: a code; three times: a block."""
 
+    orders_per_5m: int = Field(default=25, ge=1)
+    """Different orders that one operator is shown; here the limit itself is the block."""
+    misses_per_5m: int = Field(default=10, ge=1)
+    """Questions that found nothing; likewise."""
     orders_per_hour: int = Field(default=60, ge=1)
-    """Different orders that one operator is shown."""
     orders_per_day: int = Field(default=200, ge=1)
     misses_per_hour: int = Field(default=20, ge=1)
-    """Questions that found nothing."""
+    misses_per_day: int = Field(default=40, ge=1)
     misses_per_week: int = Field(default=100, ge=1)
     steps_per_hour: int = Field(default=5, ge=1)
-    """Numbers that follow one that was asked before."""
+    """Numbers that follow one that was asked before; ranges of a month without a number."""
+    decoys_per_day: int = Field(default=1, ge=1)
+    """Questions for what `archiver decoy add` has planted."""
     place_factor: int = Field(default=4, ge=1)
     """A place may do so many times what an operator may: several share it."""
 
@@ -207,6 +212,8 @@ class RevealSection(Section):
     """Somebody else has to agree."""
     daily_cap: int = Field(default=20, ge=1, le=1_000)
     """Orders that one operator may be shown within 24 hours."""
+    runner: tuple[str, ...] = ()
+    """What starts the revealing process as another account, which alone can read its root."""
 
 
 class ServiceSection(Section):

@@ -18,6 +18,7 @@ from typing import ClassVar, Final, TypeVar
 from archiver import policy
 from archiver.access_log import AccessLog, AccessRecord, Entry, Outcome
 from archiver.access_log.entry import place_of
+from archiver.decoys import Decoys
 from archiver.errors import ArchiverError, Said
 from archiver.operators import Approvals, Logins, Register, Session
 from archiver.operators.held import Held
@@ -135,6 +136,11 @@ class Desk:
             clock=self.installation.clock,
             limits=Limits(**section.model_dump()),
         )
+
+    @cached_property
+    def decoys(self) -> Decoys:
+        """What only a thief asks for."""
+        return Decoys(state=self.installation.state, clock=self.installation.clock)
 
     @cached_property
     def held(self) -> Held:

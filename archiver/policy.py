@@ -30,6 +30,8 @@ class Role(StrEnum):
     """Keeps keys, holds and disposals."""
     ADMINISTRATOR = "administrator"
     """Keeps the register of operators and sees no order."""
+    BUYER = "buyer"
+    """No operator: the shop's own site, asking for the buyer of an order."""
 
 
 ROLES: Final[Mapping[Role, Said]] = {
@@ -38,8 +40,11 @@ ROLES: Final[Mapping[Role, Said]] = {
     Role.AUDITOR: Said("auditor", "审计"),
     Role.CUSTODIAN: Said("custodian", "保管"),
     Role.ADMINISTRATOR: Said("administrator", "管理员"),
+    Role.BUYER: Said("buyer", "买家"),
 }
 """What roles are called."""
+OPERATORS: Final = tuple(role for role in Role if role is not Role.BUYER)
+"""Roles that a person can have here."""
 
 
 # --- questions ----------------------------------------------------------------------------------
@@ -67,6 +72,8 @@ class Need(StrEnum):
     SECOND_FACT = "second-fact"
     """Amount, time or product: what the buyer knows and a harvester does not."""
     CASE = "case"
+    OWN = "own"
+    """A number of the order, and whose it is: nobody looks at what he cannot name."""
 
 
 _ASKS: Final[Mapping[Role, Mapping[Question, Need]]] = {
@@ -81,6 +88,12 @@ _ASKS: Final[Mapping[Role, Mapping[Question, Need]]] = {
         Question.SCAN: Need.NOTHING,
     },
     Role.COMPLIANCE: dict.fromkeys(Question, Need.NOTHING) | {Question.CARD: Need.CASE},
+    Role.BUYER: {
+        Question.ORDER: Need.OWN,
+        Question.PAYMENT: Need.OWN,
+        Question.ACCOUNT: Need.OWN,
+        Question.CONTACT: Need.OWN,
+    },
 }
 """Roles that are missing ask nothing about orders."""
 
@@ -95,12 +108,18 @@ class MustNotAsk:
     """The question is refused."""
 
     code: str
-    """`role`, `purpose`, `case` or `second-fact`: what is missing."""
+    """`role`, `purpose`, `case`, `second-fact` or `own`: what is missing."""
     said: Said
 
 
 def may_ask(
-    role: Role, question: Question, *, purpose: bool, case: bool, second_fact: bool
+    role: Role,
+    question: Question,
+    *,
+    purpose: bool,
+    case: bool,
+    second_fact: bool,
+    own: bool = False,
 ) -> MayAsk | MustNotAsk:
     """Decide about one question.
 
@@ -110,6 +129,7 @@ def may_ask(
         purpose: He says why.
         case: He names an authority's case.
         second_fact: The question also gives an amount, a time or a product.
+        own: The question gives a number of the order together with its contact or account.
     """
     need = _ASKS.get(role, {}).get(question)
     if need is None:
@@ -132,6 +152,14 @@ def may_ask(
                 f"仅可在案件中按 {question} 查询（--case）",
             ),
         )
+    if need is Need.OWN and not own:
+        return MustNotAsk(
+            code="own",
+            said=Said(
+                "a buyer asks by a number of his order together with its contact or account",
+                "买家查询须同时给出订单号（或交易号）与其联系方式（或账号）",
+            ),
+        )
     if need is Need.SECOND_FACT and not second_fact:
         return MustNotAsk(
             code="second-fact",
@@ -150,7 +178,9 @@ class Kind(StrEnum):
     """What a field tells. The names of `archiver.masking.Personal` are those of masked kinds."""
 
     FACT = "fact"
-    """The transaction's own: numbers, amounts, times, product, seller."""
+    """The transaction's own: numbers, amounts, times, product."""
+    TRADE = "trade"
+    """The shop's business around it: seller, payment numbers, fees, costs, suppliers, mappings."""
     CONTACT = "contact"
     ACCOUNT = "account"
     ADDRESS = "address"
@@ -184,26 +214,32 @@ def _below(parent: str, names: str) -> list[str]:
 
 
 _FACTS: Final = (
-    *_below("", "archive source order_id revision first_seen_at outcome source_status quantity"),
+    *_below("", "source order_id revision outcome quantity"),
     *_below("", "created_at paid_at delivered_at completed_at closed_at"),
     *_below("", "created_basis paid_basis delivered_basis completed_basis closed_basis"),
+    *_below("product.", "name category kind sku"),
+    *_below("money.", "unit_price discount coupon_discount total paid currency"),
+    *_below(f"payments{_ELEMENT}", "method channel amount callback_at state"),
+    *_below(f"deliveries{_ELEMENT}", "kind reusable placeholder"),
+    *_below(f"after_sales{_ELEMENT}", "requested_at decided_at paid_at amount route"),
+    *_below(f"events{_ELEMENT}", "at kind"),
+)
+_TRADE: Final = (
+    *_below("", "archive first_seen_at source_status"),
     *_below("seller.", "merchant_id name sub_site promoter own"),
     *_below("buyer.", "guest minor"),
-    *_below("product.", "id name category description kind sku"),
-    *_below("money.", "unit_price discount coupon_discount coupon fees cost_price shares"),
-    *_below("money.", "total paid currency"),
-    *_below(f"payments{_ELEMENT}", "method channel provider_no aggregator_no merchant_no amount"),
-    *_below(f"payments{_ELEMENT}", "callback_at state"),
-    *_below(f"deliveries{_ELEMENT}", "kind card_id reusable placeholder supplier_ref"),
-    *_below(f"deliveries{_ELEMENT}", "downstream_ref mail_state"),
-    *_below(f"after_sales{_ELEMENT}", "requested_at decided_at paid_at amount route number"),
-    *_below(f"events{_ELEMENT}", "at kind"),
+    *_below("product.", "id description"),
+    *_below("money.", "coupon fees cost_price shares"),
+    *_below(f"payments{_ELEMENT}", "provider_no aggregator_no merchant_no"),
+    *_below(f"deliveries{_ELEMENT}", "card_id supplier_ref downstream_ref mail_state"),
+    f"after_sales{_ELEMENT}number",
     f"extra{_ELEMENT}name",
     *_below("", "mapping_digest completion_rule secret_commitment"),
 )
 
 FIELDS: Final[Mapping[str, Kind]] = {
     **dict.fromkeys(_FACTS, Kind.FACT),
+    **dict.fromkeys(_TRADE, Kind.TRADE),
     "buyer.contact": Kind.CONTACT,
     "buyer.account": Kind.ACCOUNT,
     "buyer.client_ip": Kind.ADDRESS,
@@ -227,8 +263,15 @@ _W, _M, _H = Visibility.WHOLE, Visibility.MASKED, Visibility.HIDDEN
 
 _SEES: Final[Mapping[Kind, Mapping[Role, Visibility]]] = {
     # Roles that are missing see nothing of it.
-    Kind.FACT: {Role.SUPPORT: _W, Role.COMPLIANCE: _W, Role.AUDITOR: _W, Role.CUSTODIAN: _W},
-    Kind.CONTACT: {Role.SUPPORT: _M, Role.COMPLIANCE: _W},
+    Kind.FACT: {
+        Role.SUPPORT: _W,
+        Role.COMPLIANCE: _W,
+        Role.AUDITOR: _W,
+        Role.CUSTODIAN: _W,
+        Role.BUYER: _W,
+    },
+    Kind.TRADE: {Role.SUPPORT: _W, Role.COMPLIANCE: _W, Role.AUDITOR: _W, Role.CUSTODIAN: _W},
+    Kind.CONTACT: {Role.SUPPORT: _M, Role.COMPLIANCE: _W, Role.BUYER: _M},
     Kind.ACCOUNT: {Role.SUPPORT: _M, Role.COMPLIANCE: _W},
     Kind.ADDRESS: {Role.SUPPORT: _M, Role.COMPLIANCE: _W},
     Kind.TEXT: {Role.SUPPORT: _M, Role.COMPLIANCE: _W},
@@ -265,7 +308,7 @@ _C, _A = Role.COMPLIANCE, Role.AUDITOR
 _K, _R = Role.CUSTODIAN, Role.ADMINISTRATOR
 
 COMMANDS: Final[Mapping[str, frozenset[Role]]] = {
-    "find": _LOOKERS,
+    "find": _LOOKERS | {Role.BUYER},
     "show": _LOOKERS,
     "why": _LOOKERS,
     "diagnose": _LOOKERS,
@@ -284,6 +327,11 @@ COMMANDS: Final[Mapping[str, frozenset[Role]]] = {
     "approvals": frozenset({_C, _A, _K, _R}),
     "approve": frozenset({_C, _K}),
     "access log": frozenset({_C, _A}),
+    "decoy add": frozenset({_C}),
+    "decoy remove": frozenset({_C}),
+    "token add": frozenset({_R}),
+    "token revoke": frozenset({_R, _C}),
+    "token list": frozenset({_R, _A, _C}),
 }
 """Commands that need a person. What only checks or seals (`nightly`, `status`, `verify`, `access
 verify`) shows nobody's data and needs none."""

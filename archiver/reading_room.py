@@ -157,6 +157,7 @@ class Holdings:
             coverage=self.coverage(finder.index, stale=False),
             stepped=lambda tokens: desk.watch.stepped(person, tokens),
             zone=self.archive.rules.zone,
+            decoyed=desk.decoys.among,
         )
 
 

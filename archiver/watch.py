@@ -1,16 +1,23 @@
 """The watch: does somebody look orders up, or does he harvest them?
 
-Responsible for limits over sliding windows, for operators and for places: different orders that
-were shown, questions that found nothing, order numbers asked one after another. Once over a
-limit is an alarm, twice demands a fresh code, three times is a block that only compliance lifts.
-All of it is computed from the access log, which nobody passes by; of its own the watch keeps
-only blocks and releases.
+Responsible for limits over sliding windows: different orders that were shown, questions that found
+nothing, order numbers asked one after another, wide ranges, decoys. Watched are operators, the
+places that they ask from (an account, an address, an IPv6 /64), the networks around addresses
+(/24), and the shop's own site with the addresses that it passes on. Over a limit once is an alarm,
+twice demands a fresh code, three times is a block that only compliance lifts; over five minutes
+the block comes at the limit itself. All of it is computed from the access log, which nobody
+passes by, which survives restarts and which all nodes share; of its own the watch keeps only
+blocks and releases.
+
+A site asks for thousands of buyers who mistype. Its token is judged by how many of its questions
+find nothing, and has its budget; the address that it passes on is judged as a buyer's, and who
+forges a new one for each question is still the same token.
 
 Orders shown within a case do not count: an authority may ask for thousands, and each case is
 looked at. What is forbidden anyway tells nobody anything and does not count either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -19,7 +26,8 @@ from typing import Final, Protocol
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, insert, select, update
 
 from archiver.access_log import AccessLog, Entry, Outcome
-from archiver.access_log.entry import place_of
+from archiver.access_log.chain import Tally
+from archiver.access_log.entry import network_of, place_of
 from archiver.errors import RequestError, Said
 from archiver.policy import Role
 from archiver.ports import Clock
@@ -28,6 +36,7 @@ from archiver.state import Part, State
 
 CONFIRMED_FOR: Final = timedelta(minutes=10)
 """How long a fresh code lets an operator go on who is twice over a limit."""
+FIVE: Final = timedelta(minutes=5)
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 WEEK: Final = timedelta(days=7)
@@ -47,38 +56,42 @@ class Level(IntEnum):
 class Limits:
     """From where on it is too much, for one operator."""
 
+    orders_per_5m: int = 25
+    misses_per_5m: int = 10
     orders_per_hour: int = 60
     orders_per_day: int = 200
     misses_per_hour: int = 20
+    misses_per_day: int = 40
     misses_per_week: int = 100
     steps_per_hour: int = 5
+    decoys_per_day: int = 1
     place_factor: int = 4
 
-    def of_a_place(self) -> "Limits":
-        """Return the limits of a place, which several people share."""
-        factor = self.place_factor
-        return Limits(
-            orders_per_hour=self.orders_per_hour * factor,
-            orders_per_day=self.orders_per_day * factor,
-            misses_per_hour=self.misses_per_hour * factor,
-            misses_per_week=self.misses_per_week * factor,
-            steps_per_hour=self.steps_per_hour * factor,
-            place_factor=1,
-        )
+    def times(self, factor: int) -> "Limits":
+        """Return the limits of so many people together; a decoy is one too many for all of them."""
+        more = {name: getattr(self, name) * factor for name in MEASURES if name != DECOYS}
+        return replace(self, **more)
 
 
 STANDARD: Final = Limits()
+NETWORK_FACTOR: Final = 2
+"""A /24 may do so many times what a place may."""
+DECOYS: Final = "decoys_per_day"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """What is compared with the limits, measure by measure."""
 
+    orders_per_5m: int = 0
+    misses_per_5m: int = 0
     orders_per_hour: int = 0
     orders_per_day: int = 0
     misses_per_hour: int = 0
+    misses_per_day: int = 0
     misses_per_week: int = 0
     steps_per_hour: int = 0
+    decoys_per_day: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,36 +103,77 @@ class Judgement:
     """The limit's name in `[watch]`."""
     count: int = 0
     limit: int = 0
+    subject: str = ""
+    """Of whom: `operator:NAME`, `place:PLACE`, `net:NETWORK`, `token:NAME`."""
 
     @property
     def said(self) -> Said:
         """The same for people."""
-        en, zh = _MEASURES.get(self.measure, ("", ""))
+        en, zh = MEASURES.get(self.measure, ("", ""))
         return Said(
             f"{self.count} {en}, the limit is {self.limit}",
             f"{zh} {self.count}，限额 {self.limit}",
         )
 
 
-_MEASURES: Final = {
+MEASURES: Final = {
+    "orders_per_5m": ("different orders in five minutes", "五分钟内查看的不同订单"),
+    "misses_per_5m": ("questions without an answer in five minutes", "五分钟内无结果的查询"),
     "orders_per_hour": ("different orders in an hour", "一小时内查看的不同订单"),
     "orders_per_day": ("different orders in a day", "一天内查看的不同订单"),
     "misses_per_hour": ("questions without an answer in an hour", "一小时内无结果的查询"),
+    "misses_per_day": ("questions without an answer in a day", "一天内无结果的查询"),
     "misses_per_week": ("questions without an answer in a week", "一周内无结果的查询"),
-    "steps_per_hour": ("numbers in sequence in an hour", "一小时内连号的查询"),
+    "steps_per_hour": (
+        "numbers in sequence or wide ranges in an hour",
+        "一小时内连号或大范围的查询",
+    ),
+    DECOYS: ("decoys in a day", "一天内查询的诱饵"),
 }
+SHORT: Final = ("orders_per_5m", "misses_per_5m")
+"""Who does so much in five minutes is no person: the limit is the block."""
+_TENTHS: Final = ((Level.BLOCK, 10), (Level.CODE, 9), (Level.ALARM, 8))
+"""Of that limit."""
+
+
+def level_of(measure: str, count: int, limit: int) -> Level:
+    """Return what follows from one count."""
+    if measure not in SHORT:
+        return Level(min(count // limit, Level.BLOCK))
+    for level, tenths in _TENTHS:
+        if count * 10 >= limit * tenths:
+            return level
+    return Level.CALM
 
 
 def judge(counts: Counts, limits: Limits) -> Judgement:
     """Decide about one operator or place: the measure that is over its limit most often."""
     worst = Judgement(level=Level.CALM)
-    for measure in _MEASURES:
+    for measure in MEASURES:
         count: int = getattr(counts, measure)
         limit: int = getattr(limits, measure)
-        level = Level(min(count // limit, Level.BLOCK))
+        level = level_of(measure, count, limit)
         if level > worst.level:
             worst = Judgement(level=level, measure=measure, count=count, limit=limit)
     return worst
+
+
+MOSTLY: Final = (2, 3)
+"""Of a site's questions at least this share finds nothing: no buyers are like that."""
+
+
+def judge_site(tally: Tally, limits: Limits) -> Judgement:
+    """Decide about a site's token: its misses count where they are most of what it asks."""
+
+    def mostly(missed: int, asked: int) -> int:
+        return missed if missed * MOSTLY[1] >= asked * MOSTLY[0] else 0
+
+    counts = Counts(
+        misses_per_5m=mostly(tally.missed_five, tally.asked_five),
+        misses_per_day=mostly(tally.missed_day, tally.asked_day),
+        decoys_per_day=tally.decoys_day,
+    )
+    return judge(counts, limits)
 
 
 def different_orders(entries: Sequence[Entry]) -> int:
@@ -170,7 +224,7 @@ class Block:
     """A block as it stands."""
 
     subject: str
-    """`operator:NAME` or `place:PLACE`."""
+    """As in `Judgement`."""
     since: datetime
     said: Said
 
@@ -204,28 +258,42 @@ class Watch:
             AccessLogUnwritableError: The refusal cannot be recorded.
         """
         now = self.clock.now()
-        place = place_of(asker.origin)
         alarms = []
-        for subject, limits in (
-            (f"operator:{asker.name}", self.limits),
-            (f"place:{place}", self.limits.of_a_place()),
-        ):
-            found, released_at = self._standing(subject)
+        for subject in self._subjects(asker):
+            found, released_at = self._standing(subject.name)
             if found is None:
-                judged = self._judged(subject, limits, now, released_at)
+                judged = replace(self._judged(subject, now, released_at), subject=subject.name)
                 if judged.level is Level.BLOCK:
-                    found = self._block(subject, judged.said, now)
-                elif judged.level is Level.CODE and not (
-                    timedelta() <= now - asker.confirmed_at < CONFIRMED_FOR
+                    found = self._block(subject.name, judged.said, now)
+                elif (
+                    judged.level is Level.CODE
+                    and asker.role is not Role.BUYER  # nobody is there who could give one
+                    and not timedelta() <= now - asker.confirmed_at < CONFIRMED_FOR
                 ):
                     self._deny(asker, command, f"second-factor {judged.measure}")
                     raise SecondFactorNeededError(detail=judged.said)
                 elif judged.level is not Level.CALM:
                     alarms.append(judged)
             if found is not None:
-                self._deny(asker, command, f"blocked {subject}")
-                raise BlockedError(release=release_words(subject), detail=found.said)
+                self._deny(asker, command, f"blocked {subject.name}")
+                raise BlockedError(release=release_words(subject.name), detail=found.said)
         return alarms
+
+    def _subjects(self, asker: Watched) -> Iterator["_Subject"]:
+        """Yield who is watched when somebody asks: himself first, then ever more around him."""
+        place, limits = place_of(asker.origin), self.limits
+        site = asker.role is Role.BUYER
+        if site:
+            yield _Subject(name=asker.name, limits=limits, operator=asker.name, site=True)
+        else:
+            yield _Subject(name=f"operator:{asker.name}", limits=limits, operator=asker.name)
+        # An address that a site passes on is one buyer's; one of ours is an office's.
+        factor = 1 if site else limits.place_factor
+        yield _Subject(name=f"place:{place}", limits=limits, place=place, factor=factor)
+        if network := network_of(place):
+            name = f"net:{network[0].removeprefix('ip:')}/24"
+            factor = NETWORK_FACTOR * limits.place_factor
+            yield _Subject(name=name, limits=limits, places=network, factor=factor)
 
     def stepped(self, asker: Watched, neighbours: Sequence[str]) -> bool:
         """Tell whether one of these tokens was asked lately by the same operator or place.
@@ -234,10 +302,10 @@ class Watch:
             asker: Whose question it is.
             neighbours: Tokens of `archiver.access_log.question.neighbours` of what he asks.
         """
-        since = self.clock.now() - HOUR
-        wanted = set(neighbours)
-        found = self.log.entries(since=since, operator=asker.name)
-        found += self.log.entries(since=since, place=place_of(asker.origin))
+        now, wanted = self.clock.now(), set(neighbours)
+        found = self.log.entries(since=now - HOUR, place=place_of(asker.origin))
+        if asker.role is not Role.BUYER:  # whose numbers are many people's
+            found += self.log.entries(since=now - DAY, operator=asker.name)
         return any(one.token in wanted for each in found for one in each.entry.question)
 
     def blocks(self) -> tuple[Block, ...]:
@@ -258,7 +326,7 @@ class Watch:
         """Lift a block; what was counted before counts no more.
 
         Args:
-            subject: `operator:NAME` or `place:PLACE`.
+            subject: As in `Judgement`.
             by: Of a role that may; recording it is the caller's.
 
         Raises:
@@ -291,30 +359,38 @@ class Watch:
         return Block(subject=subject, since=since, said=Said(row.said_en, row.said_zh)), None
 
     def _judged(
-        self, subject: str, limits: Limits, now: datetime, released_at: datetime | None
+        self, subject: "_Subject", now: datetime, released_at: datetime | None
     ) -> Judgement:
-        kind, _, name = subject.partition(":")
-
         def since(window: timedelta) -> datetime:
             # Windows are open at their start: what was recorded in a release's instant is before.
             return max(now - window, released_at or _EPOCH) + timedelta(microseconds=1)
 
-        operator, place = (name, None) if kind == "operator" else (None, name)
-        hour, day = since(HOUR), since(DAY)
-        tally = self.log.tally(hour=hour, day=day, week=since(WEEK), operator=operator, place=place)
+        five, hour, day = since(FIVE), since(HOUR), since(DAY)
+        of = {"operator": subject.operator, "place": subject.place, "places": subject.places}
+        tally = self.log.tally(five=five, hour=hour, day=day, week=since(WEEK), **of)
+        if subject.site:
+            return judge_site(tally, subject.limits)
+        # Where more people sit than the factor foresees, it is more people's limit.
+        factor = max(subject.factor, 1 if subject.operator else tally.askers)
+        limits = subject.limits.times(factor)
         counts = Counts(
+            orders_per_5m=tally.shown_five,
+            misses_per_5m=tally.missed_five,
             orders_per_hour=tally.shown_hour,
             orders_per_day=tally.shown_day,
             misses_per_hour=tally.missed_hour,
+            misses_per_day=tally.missed_day,
             misses_per_week=tally.missed_week,
             steps_per_hour=tally.stepped_hour,
+            decoys_per_day=tally.decoys_day,
         )
         if judge(counts, limits).level is Level.CALM:
             return judge(counts, limits)
         # The same order may have been shown often: entries are read only where that matters.
-        read = self.log.entries(since=day, operator=operator, place=place)
+        read = self.log.entries(since=day, **of)
         exact = replace(
             counts,
+            orders_per_5m=different_orders([one.entry for one in read if one.at >= five]),
             orders_per_hour=different_orders([one.entry for one in read if one.at >= hour]),
             orders_per_day=different_orders([one.entry for one in read]),
         )
@@ -349,10 +425,29 @@ class Watch:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    """Somebody, or something, whose questions are counted together."""
+
+    name: str
+    limits: Limits
+    factor: int = 1
+    operator: str | None = None
+    place: str | None = None
+    places: Sequence[str] = ()
+    site: bool = False
+
+
 def release_words(subject: str) -> str:
     """Return what `archiver operator release` takes for a subject."""
     kind, _, name = subject.partition(":")
-    return name if kind == "operator" else f"--place {name}"
+    match kind:
+        case "operator":
+            return name
+        case "place":
+            return f"--place {name}"
+        case _:
+            return f"--subject {subject}"
 
 
 def _stamp(at: datetime) -> int:

@@ -32,62 +32,81 @@ compliance    yes   yes     yes     yes     yes  yes    yes    case yes
 auditor       no    no      no      no      no   no     no     no   no
 custodian     no    no      no      no      no   no     no     no   no
 administrator no    no      no      no      no   no     no     no   no
+buyer         own   own     own     own     no   no     no     no   no
 """
 NEEDS: Final = {
     "yes": Need.NOTHING,
     "fact": Need.SECOND_FACT,
     "case": Need.CASE,
+    "own": Need.OWN,
     "no": None,
 }
 
 SEES: Final = """
-                            support compliance
-order_id                    whole   whole
-money.paid                  whole   whole
-seller.name                 whole   whole
-payments.provider_no        whole   whole
-buyer.contact               masked  whole
-buyer.account               masked  whole
-buyer.client_ip             masked  whole
-buyer.client_port           hidden  whole
-buyer.device                masked  whole
-deliveries.target           masked  whole
-deliveries.hint             whole   whole
-deliveries.card_token       hidden  whole
-deliveries.secret           hidden  hidden
-after_sales.operator        masked  whole
-after_sales.note            hidden  hidden
-events.actor                masked  whole
-events.note                 hidden  hidden
-extra.value                 masked  whole
-holds                       hidden  whole
-cases                       hidden  whole
-a_field_of_tomorrow         hidden  hidden
+                            support compliance buyer
+order_id                    whole   whole     whole
+money.paid                  whole   whole     whole
+seller.name                 whole   whole     hidden
+payments.provider_no        whole   whole     hidden
+buyer.contact               masked  whole     masked
+buyer.account               masked  whole     hidden
+buyer.client_ip             masked  whole     hidden
+buyer.client_port           hidden  whole     hidden
+buyer.device                masked  whole     hidden
+deliveries.target           masked  whole     masked
+deliveries.hint             whole   whole     hidden
+deliveries.card_token       hidden  whole     hidden
+deliveries.secret           hidden  hidden    hidden
+after_sales.operator        masked  whole     hidden
+after_sales.note            hidden  hidden    hidden
+events.actor                masked  whole     hidden
+events.note                 hidden  hidden    hidden
+extra.value                 masked  whole     hidden
+holds                       hidden  whole     hidden
+cases                       hidden  whole     hidden
+a_field_of_tomorrow         hidden  hidden    hidden
 """
 """All fields that are not plain facts, and some of those that are."""
 
+SEEN_BY_A_BUYER: Final = """
+source order_id revision outcome quantity
+created_at paid_at delivered_at completed_at closed_at
+created_basis paid_basis delivered_basis completed_basis closed_basis
+product.name product.category product.kind product.sku
+money.unit_price money.discount money.coupon_discount money.total money.paid money.currency
+payments.method payments.channel payments.amount payments.callback_at payments.state
+deliveries.kind deliveries.reusable deliveries.placeholder deliveries.target
+after_sales.requested_at after_sales.decided_at after_sales.paid_at after_sales.amount
+after_sales.route events.at events.kind buyer.contact
+"""
+
 RUNS: Final = """
-                 support compliance auditor custodian administrator
-find             yes     yes        no      no        no
-show             yes     yes        no      no        no
-why              yes     yes        no      no        no
-diagnose         yes     yes        no      no        no
-export           yes     yes        no      no        no
-reveal           no      yes        no      no        no
-report           no      yes        yes     no        no
-case             no      yes        no      no        no
-hold             no      yes        no      yes       no
-dispose          no      no         no      yes       no
-keys             no      no         no      yes       no
-operator-add     no      no         no      no        yes
-operator-disable no      no         no      no        yes
-operator-reset   no      no         no      no        yes
-operator-list    no      yes        yes     no        yes
-operator-release no      yes        no      no        no
-approvals        no      yes        yes     yes       yes
-approve          no      yes        no      yes       no
-access-log       no      yes        yes     no        no
-nightly          no      no         no      no        no
+                 support compliance auditor custodian administrator buyer
+find             yes     yes        no      no        no      yes
+show             yes     yes        no      no        no      no
+why              yes     yes        no      no        no      no
+diagnose         yes     yes        no      no        no      no
+export           yes     yes        no      no        no      no
+reveal           no      yes        no      no        no      no
+report           no      yes        yes     no        no      no
+case             no      yes        no      no        no      no
+hold             no      yes        no      yes       no      no
+dispose          no      no         no      yes       no      no
+keys             no      no         no      yes       no      no
+operator-add     no      no         no      no        yes     no
+operator-disable no      no         no      no        yes     no
+operator-reset   no      no         no      no        yes     no
+operator-list    no      yes        yes     no        yes     no
+operator-release no      yes        no      no        no      no
+approvals        no      yes        yes     yes       yes     no
+approve          no      yes        no      yes       no      no
+access-log       no      yes        yes     no        no      no
+decoy-add        no      yes        no      no        no            no
+decoy-remove     no      yes        no      no        no            no
+token-add        no      no         no      no        yes           no
+token-revoke     no      yes        no      no        yes           no
+token-list       no      yes        yes     no        yes           no
+nightly          no      no         no      no        no      no
 """
 
 
@@ -112,7 +131,9 @@ def test_every_cell_of_role_question_and_field_is_as_written_down() -> None:
 
     for cell in cells:
         need = NEEDS[asks[cell.role, cell.question]]
-        plain = "whole" if FIELDS[cell.field] is Kind.FACT else None
+        plain = {Kind.FACT: "whole", Kind.TRADE: "whole"}.get(FIELDS[cell.field])
+        if cell.role is Role.BUYER and FIELDS[cell.field] is Kind.TRADE:
+            plain = "hidden"
         expected = sees.get((short(cell.field), cell.role), plain)
         assert cell.need == need, cell
         assert cell.visibility == ("hidden" if need is None else expected), cell
@@ -150,17 +171,29 @@ def test_every_masked_kind_has_its_mask() -> None:
 def test_a_question_is_refused_for_exactly_what_is_missing(role: Role, question: Question) -> None:
     need = table(ASKS)[role, question]
 
-    def code(*, purpose: bool = True, case: bool = False, fact: bool = False) -> str:
-        found = may_ask(role, question, purpose=purpose, case=case, second_fact=fact)
+    def code(
+        *, purpose: bool = True, case: bool = False, fact: bool = False, own: bool = False
+    ) -> str:
+        found = may_ask(role, question, purpose=purpose, case=case, second_fact=fact, own=own)
         return found.code if isinstance(found, MustNotAsk) else "may"
 
-    expected = {"no": "role", "yes": "may", "fact": "second-fact", "case": "case"}
+    expected = {"no": "role", "yes": "may", "fact": "second-fact", "case": "case", "own": "own"}
     assert code() == expected[need]
     assert code(fact=True) == ("may" if need == "fact" else expected[need])
     assert code(case=True) == ("may" if need == "case" else expected[need])
+    assert code(own=True) == ("may" if need == "own" else expected[need])
     assert code(purpose=False, fact=True) == ("role" if need == "no" else "purpose")
     if need != "no":
-        assert may_ask(role, question, purpose=False, case=True, second_fact=True) == MayAsk()
+        assert (
+            may_ask(role, question, purpose=False, case=True, second_fact=True, own=True)
+            == MayAsk()
+        )
+
+
+def test_what_a_buyer_sees_is_his_transaction_and_nothing_of_the_shops_business() -> None:
+    seen = {short(path) for path in FIELDS if visibility(Role.BUYER, path) is not Visibility.HIDDEN}
+
+    assert seen == set(SEEN_BY_A_BUYER.split())
 
 
 def test_a_refusal_speaks_both_languages() -> None:

@@ -29,6 +29,10 @@ from tests.access_log.logs import QUESTION, log_in
 from tests.clock import NOON, FrozenClock
 
 LIMITS: Final = Limits(
+    orders_per_5m=1_000,
+    misses_per_5m=1_000,
+    misses_per_day=1_000,
+    decoys_per_day=2,
     orders_per_hour=10,
     orders_per_day=30,
     misses_per_hour=4,
@@ -195,9 +199,9 @@ def test_another_operator_elsewhere_is_not_concerned(site: Site) -> None:
     assert site.level(Clerk(name="bob")) == "alarm"  # the same place: 12 of 3 times 4
 
 
-def test_many_names_from_one_place_block_the_place(site: Site) -> None:
-    for number in range(9):
-        site.miss(Clerk(name=f"name-{number}"), 4)
+def test_people_who_together_ask_too_much_block_the_place_that_they_share(site: Site) -> None:
+    for number in range(3):
+        site.miss(Clerk(name=f"name-{number}"), 12)
     assert site.level(Clerk(name="new")) == "blocked"
     assert [one.subject for one in site.watch.blocks()] == [f"place:{PLACE}"]
     assert site.level(Clerk(name="new", origin="elsewhere@host")) == "calm"
@@ -231,6 +235,9 @@ def test_counting_through_order_numbers_is_noticed_by_tokens_alone(site: Site) -
     assert told[:3] == ["calm"] * 3
     assert told[3:] == ["alarm", "alarm", "second-factor-needed", "second-factor-needed", "blocked"]
     site.clock.advance(61 * MINUTE)
+    assert site.watch.stepped(Clerk(), [token("D1007")])  # a slow walk is one, too
+    assert not site.watch.stepped(Clerk(name="bob"), [token("D1007")])
+    site.clock.advance(timedelta(days=1))
     assert not site.watch.stepped(Clerk(), [token("D1007")])
 
 
@@ -264,7 +271,7 @@ few = st.integers(0, 60)
 def test_the_level_is_that_of_the_measure_that_is_over_most(counts: Counts, more: str) -> None:
     found = judge(counts, LIMITS)
 
-    ratios = [getattr(counts, name) / getattr(LIMITS, name) for name in MEASURES]
+    ratios = [getattr(counts, name) / getattr(LIMITS, name) for name in MEASURES]  # none is short
     assert found.level == min(int(max(ratios)), 3)
     assert (found.level is Level.CALM) == (found.measure == "")
     worse = judge(replace(counts, **{more: getattr(counts, more) + 1}), LIMITS)
@@ -289,6 +296,42 @@ def test_what_the_columns_count_is_never_less_than_what_differs(entries: list[En
     shown = [one for one in entries if one.case is None and one.outcome in SHOWING]
     assert different_orders(entries) <= sum(one.shown for one in entries)
     assert different_orders(entries) >= len({order for one in shown for order in one.orders})
+
+
+@pytest.mark.parametrize(
+    ("count", "level"),
+    [
+        *((0, Level.CALM), (19, Level.CALM), (20, Level.ALARM), (22, Level.ALARM)),
+        *((23, Level.CODE), (24, Level.CODE), (25, Level.BLOCK), (90, Level.BLOCK)),
+    ],
+)
+def test_over_five_minutes_the_limit_is_the_block(count: int, level: Level) -> None:
+    assert judge(Counts(orders_per_5m=count), Limits()).level is level
+
+
+def test_a_wide_range_is_a_step_and_a_decoy_counts_at_once(site: Site) -> None:
+    site.ask(Clerk(), filters={"wide": "yes"}, question=())
+    site.ask(Clerk(), filters={"wide": "yes"}, question=())
+    assert site.level(Clerk()) == "alarm"
+    bob = Clerk(name="bob", origin="ip:203.0.113.9")
+    site.ask(bob, outcome=Outcome.DECOYED)
+    assert site.level(bob) == "calm"
+    site.ask(bob, outcome=Outcome.DECOYED)
+    assert site.level(bob) == "alarm"
+
+
+def test_an_office_of_many_may_do_what_its_many_may(site: Site) -> None:
+    for number in range(50):
+        site.look_at(Clerk(name=f"agent-{number}"), 9, first=number * 9)
+    assert site.level(Clerk(name="agent-7")) == "calm"
+
+
+def test_a_network_is_watched_whose_addresses_take_turns(site: Site) -> None:
+    for number in range(84):
+        site.miss(Clerk(name=f"n{number % 7}", origin=f"ip:203.0.113.{number}"), 1)
+    assert site.level(Clerk(name="new", origin="ip:203.0.113.200")) == "blocked"
+    assert [one.subject for one in site.watch.blocks()] == ["net:203.0.113.0/24"]
+    assert site.level(Clerk(name="new", origin="ip:203.0.114.1")) == "calm"
 
 
 def test_an_entry_of_an_act_tells_the_watch_nothing(site: Site) -> None:

@@ -4,14 +4,24 @@ Writers of the state take turns, and a commit is on the disk before it returns
 (`archiver.state`). What the database refuses ends the command before anything was shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from archiver.access_log import heads as head_files
 from archiver.access_log.entry import Chained, Entry, Outcome, decode, digest, encode, place_of
@@ -51,6 +61,17 @@ class Tally:
     missed_hour: int
     missed_week: int
     stepped_hour: int
+    shown_five: int = 0
+    """Within five minutes."""
+    missed_five: int = 0
+    asked_five: int = 0
+    """Questions that were answered, with orders or with none."""
+    decoys_day: int = 0
+    """Questions for what only a harvester asks."""
+    missed_day: int = 0
+    asked_day: int = 0
+    askers: int = 1
+    """How many different operators they are from, within a week."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +208,9 @@ class AccessLog:
         since: datetime | None = None,
         operator: str | None = None,
         place: str | None = None,
+        places: Sequence[str] = (),
         limit: int | None = None,
+        before: tuple[str, int] | None = None,
     ) -> list[Chained]:
         """Return the newest entries of all nodes, oldest first.
 
@@ -195,6 +218,9 @@ class AccessLog:
             since: Not older ones.
             operator: Of this one only.
             place: From there only (`archiver.access_log.entry.place_of`).
+            places: From these only.
+            before: Only what stands behind this node's entry of this number in the order of the
+                newest first: where an earlier answer ended.
             limit: At most so many, the newest.
 
         Raises:
@@ -202,7 +228,7 @@ class AccessLog:
         """
         query = (
             select(entries.c.body)
-            .where(*_conditions(since, operator, place))
+            .where(*_conditions(since, operator, place, places), *self._before(before))
             .order_by(entries.c.at.desc(), entries.c.node, entries.c.number.desc())
         )
         with self._reading() as connection:
@@ -212,38 +238,69 @@ class AccessLog:
     def tally(
         self,
         *,
+        five: datetime,
         hour: datetime,
         day: datetime,
         week: datetime,
         operator: str | None = None,
         place: str | None = None,
+        places: Sequence[str] = (),
     ) -> Tally:
         """Return what one operator or place was shown and missed, over all nodes.
 
         Args:
-            hour: From when on the last hour counts; a release may shorten it.
+            five: From when on the last five minutes count; a release may shorten them.
+            hour: The same for the last hour.
             day: The same for the last day.
             week: The same for the last week, the longest.
             operator: Whose; or
-            place: From where.
+            place: From where; or
+            places: From all of these together.
         """
-        missed = entries.c.outcome == Outcome.MISSED.value
+        decoy = entries.c.outcome == Outcome.DECOYED.value
+        missed = (entries.c.outcome == Outcome.MISSED.value) | decoy
+        answered = missed | entries.c.outcome.in_((Outcome.ANSWERED.value, Outcome.REVEALED.value))
 
         def counted(what: ColumnElement[int], since: datetime) -> ColumnElement[int]:
             inside = entries.c.at >= microseconds(since)
             return func.coalesce(func.sum(case((inside, what), else_=0)), 0)
 
-        one = case((missed, 1), else_=0)
+        def those(what: ColumnElement[bool]) -> ColumnElement[int]:
+            return case((what, 1), else_=0)
+
+        one = those(missed)
         query = select(
+            counted(entries.c.shown, five).label("shown_five"),
+            counted(one, five).label("missed_five"),
+            counted(those(answered), five).label("asked_five"),
+            counted(those(decoy), day).label("decoys_day"),
+            counted(one, day).label("missed_day"),
+            counted(those(answered), day).label("asked_day"),
+            func.count(entries.c.operator.distinct()).label("askers"),
             counted(entries.c.shown, hour).label("shown_hour"),
             counted(entries.c.shown, day).label("shown_day"),
             counted(one, hour).label("missed_hour"),
             counted(one, week).label("missed_week"),
             counted(entries.c.stepped, hour).label("stepped_hour"),
-        ).where(*_conditions(week, operator, place))
+        ).where(*_conditions(week, operator, place, places))
         with self._reading() as connection:
             row = connection.execute(query).one()
         return Tally(**{name: int(value) for name, value in row._mapping.items()})  # noqa: SLF001
+
+    def _before(self, entry: tuple[str, int] | None) -> Iterator[ColumnElement[bool]]:
+        if entry is None:
+            return
+        node, number = entry
+        at = (
+            select(entries.c.at)
+            .where(entries.c.node == node, entries.c.number == number)
+            .scalar_subquery()
+        )
+        yield or_(
+            entries.c.at < at,
+            (entries.c.at == at) & (entries.c.node > node),
+            (entries.c.at == at) & (entries.c.node == node) & (entries.c.number < number),
+        )
 
     def _next(self, connection: Connection) -> tuple[int, str | None]:
         """Take the next number; the head's row stays locked until the transaction ends."""
@@ -306,7 +363,7 @@ def _fail_closed() -> Iterator[None]:
 
 
 def _conditions(
-    since: datetime | None, operator: str | None, place: str | None
+    since: datetime | None, operator: str | None, place: str | None, places: Sequence[str] = ()
 ) -> Iterator[ColumnElement[bool]]:
     if since is not None:
         yield entries.c.at >= microseconds(since)
@@ -314,6 +371,8 @@ def _conditions(
         yield entries.c.operator == operator
     if place is not None:
         yield entries.c.place == place
+    if places:
+        yield entries.c.place.in_(places)
 
 
 def body_of(row: RowMapping) -> bytes:

@@ -21,6 +21,8 @@ KEY: Final = "access/"
 """What an entry is called in errors: all of them end below it."""
 LONGEST: Final = 500
 """Characters of a purpose: a sentence, not a file."""
+WIDE: Final = "wide"
+"""The filter that marks a question for all orders of a month and more, outside of a case."""
 LISTED: Final = 1_000
 """Objects and orders that an entry lists; `count` has all."""
 
@@ -32,6 +34,8 @@ class Outcome(StrEnum):
     """Something was found and shown, masked as the role demands."""
     MISSED = "missed"
     """Nothing was found."""
+    DECOYED = "decoyed"
+    """Asked for a decoy, which nobody can know but who harvests; shown as not found."""
     DENIED = "denied"
     """The rules forbid it; `detail` says which."""
     REVEALED = "revealed"
@@ -90,8 +94,12 @@ class Entry:
 
     @property
     def stepped(self) -> bool:
-        """Whether a neighbour of what was asked had been asked shortly before."""
-        return any(one.beside for one in self.question)
+        """Whether a neighbour of what was asked had been asked shortly before.
+
+        A question without any value over a wide range of days counts alike: it is a step of one
+        who walks through everything.
+        """
+        return any(one.beside for one in self.question) or WIDE in self.filters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +170,19 @@ def digest(body: bytes) -> str:
 def instant(at: datetime) -> str:
     """Return an instant as it stands in entries and heads: UTC, microseconds."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def network_of(place: str) -> Sequence[str]:
+    """Return the places of an IPv4 /24, if a place is one of them; none for an IPv6 /64.
+
+    Who has many addresses has neighbours, most often; of IPv6 the /64 is one place already.
+    """
+    try:
+        address = ipaddress.IPv4Address(place.removeprefix("ip:"))
+    except ValueError:
+        return ()
+    network = ipaddress.ip_network((address, 24), strict=False)
+    return [f"ip:{one}" for one in network]
 
 
 def place_of(origin: str) -> str:

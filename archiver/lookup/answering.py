@@ -9,13 +9,13 @@ decision about roles.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from archiver import policy
 from archiver.access_log import AccessLog, AccessRecord, Asked, Entry, Outcome
-from archiver.access_log.entry import LONGEST
+from archiver.access_log.entry import LONGEST, WIDE
 from archiver.access_log.question import neighbours, question_tokens
 from archiver.errors import ArchiverError, RequestError, Said
 from archiver.index import Lacking
@@ -34,6 +34,8 @@ _MAX_CASE: Final = 200
 """Characters: a document number such as 〔2026〕公（刑）调证字 12 号."""
 
 
+WIDE_FROM: Final = timedelta(days=31)
+"""Orders of so many days without any number: a list of them, not somebody's order."""
 COUNTED: Final = ("order", "payment", "account", "contact")
 """Kinds whose values may be counted through."""
 
@@ -118,6 +120,8 @@ class Answering:
     stepped: Callable[[Sequence[str]], bool]
     """Tells whether one of these tokens was asked lately: numbers that follow one another."""
     zone: ZoneInfo
+    decoyed: Callable[[Sequence[str]], bool] = lambda _tokens: False
+    """Tells whether one of these tokens is a decoy's."""
 
     def find(self, question: Question) -> Answered:
         """Answer a question with a page of orders.
@@ -243,7 +247,7 @@ class Answering:
         record = self._record(
             command,
             question,
-            Outcome.ANSWERED if found.orders else Outcome.MISSED,
+            Outcome.ANSWERED if found.orders else self._missed(question),
             objects=found.objects,
             orders=[one.order["order_id"] for one in found.orders],
             detail=None if found.orders else answer,
@@ -258,6 +262,10 @@ class Answering:
             lacking=lacking,
         )
 
+    def _missed(self, question: Question) -> Outcome:
+        tokens = [one.token for one in self._asked(question.facts)]
+        return Outcome.DECOYED if self.decoyed(tokens) else Outcome.MISSED
+
     def _require(self, command: str, question: Question) -> None:
         """Refuse what the role does not allow, and record the refusal."""
         role = self.asker.role
@@ -267,6 +275,8 @@ class Answering:
         # A number that only the buyer has vouches for the other facts beside it.
         firm = {policy.Question.ORDER, policy.Question.PAYMENT}
         second = question.conditions.narrow or bool(firm.intersection(kinds))
+        whose = {policy.Question.CONTACT, policy.Question.ACCOUNT}
+        own = bool(firm.intersection(kinds)) and bool(whose.intersection(kinds))
         for kind in sorted(kinds):
             verdict = policy.may_ask(
                 role,
@@ -274,6 +284,7 @@ class Answering:
                 purpose=self.grounds.purpose is not None,
                 case=self.grounds.case is not None,
                 second_fact=second,
+                own=own,
             )
             if not isinstance(verdict, MayAsk):
                 self._deny(command, question, verdict.code, verdict.said)
@@ -313,13 +324,22 @@ class Answering:
                 purpose=self.grounds.purpose,
                 case=self.grounds.case,
                 question=list(self._asked(question.facts)),
-                filters=filters_of(question),
+                filters=self._filters(question),
                 objects=tuple(objects),
                 orders=tuple(question_tokens(self.finder.keys.token_key, "order", list(orders))),
                 count=len(orders),
                 detail=detail,
             )
         )
+
+    def _filters(self, question: Question) -> Mapping[str, str]:
+        told = filters_of(question)
+        asked = question.conditions
+        begin = asked.start or datetime.min.replace(tzinfo=UTC)
+        end = asked.end or datetime.max.replace(tzinfo=UTC)
+        if question.facts or self.grounds.case is not None or end - begin < WIDE_FROM:
+            return told
+        return {**told, WIDE: "yes"}
 
     def _asked(self, facts: Sequence[Fact]) -> Iterator[Asked]:
         for fact, one in zip(facts, self.finder.sought(facts), strict=True):

@@ -51,6 +51,8 @@ class Revealing:
     environment: Mapping[str, str]
     needs_approval: bool
     daily_cap: int
+    runner: Sequence[str] = ()
+    """What starts the revealing process, in front of it: `[reveal] runner`."""
 
     def reveal(self, order_id: str, source: str | None, code: Callable[[], str]) -> Revealed:
         """Reveal the latest revision of one order.
@@ -91,7 +93,8 @@ class Revealing:
         )
         self.desk.access_log.publish_head()
         try:
-            secrets = process.reveal(self._request(found), self.environment)
+            request = request_of(self.finder, found, self.config)
+            secrets = process.reveal(request, self.environment, self.runner)
         except ArchiverError as error:
             self._record(Outcome.FAILED, order_id, detail=error.code, approval=approval)
             raise
@@ -143,24 +146,6 @@ class Revealing:
             self._record(Outcome.DENIED, order["order_id"], detail=error.code)
             raise
 
-    def _request(self, found: FoundOrder) -> RevealRequest:
-        place, hit, order = found.hit.partition, found.hit, found.order
-        return RevealRequest(
-            config=str(self.config),
-            source=order["source"],
-            order_id=order["order_id"],
-            revision=order["revision"],
-            key=place.key,
-            version_id=place.version_id,
-            footer_sha256=place.footer.sha256,
-            cohort=place.cohort,
-            row_group=hit.row_group,
-            row=hit.row,
-            first_row=sum(rows for _, _, rows in place.row_groups[: hit.row_group]),
-            base_kek=self.finder.opener.keys.kek(place).hex(),
-            reveal_kek=place.keys["reveal"],
-        )
-
     def _record(
         self,
         outcome: Outcome,
@@ -189,3 +174,23 @@ class Revealing:
                 approval=None if approval is None else approval.number,
             )
         )
+
+
+def request_of(finder: Finder, found: FoundOrder, config: Path) -> RevealRequest:
+    """Return what the revealing process is told about one order."""
+    place, hit, order = found.hit.partition, found.hit, found.order
+    return RevealRequest(
+        config=str(config),
+        source=order["source"],
+        order_id=order["order_id"],
+        revision=order["revision"],
+        key=place.key,
+        version_id=place.version_id,
+        footer_sha256=place.footer.sha256,
+        cohort=place.cohort,
+        row_group=hit.row_group,
+        row=hit.row,
+        first_row=sum(rows for _, _, rows in place.row_groups[: hit.row_group]),
+        base_kek=finder.opener.keys.kek(place).hex(),
+        reveal_kek=place.keys["reveal"],
+    )

@@ -18,6 +18,8 @@ _START: Final = (
 """Isolated (-I): neither the working directory nor PYTHONPATH can put a module of its own in the
 way of the reveal key. A checkout that is not installed is found by its path, and last."""
 _FOLDER: Final = str(Path(__file__).resolve().parents[2])
+_PLAIN: Final = ("PATH", "LANG", "LC_ALL", "TZ")
+"""Tells nobody anything."""
 PATIENCE_SECONDS: Final = 120
 """For the roots (argon2id, a key service) and one partition."""
 
@@ -32,22 +34,29 @@ class RevealFailedError(ArchiverError):
     next = "archiver status"
 
 
-def reveal(request: RevealRequest, environment: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
+def reveal(
+    request: RevealRequest, environment: Mapping[str, str], runner: Sequence[str] = ()
+) -> Sequence[Mapping[str, Any]]:
     """Return the deliveries of one order with their secrets.
 
     Args:
         request: Which one.
         environment: Of the process: the root's passphrase and the store's credentials are in it.
+        runner: A command that starts the process as somebody else, `sudo -n -u revealer` for
+            instance. Then the process has what that gives it, and of our environment only where
+            programs are: the root need not be readable for whoever looks orders up.
 
     Raises:
         RevealFailedError: It has not worked; the message never quotes an order.
     """
     child = subprocess.Popen(  # noqa: S603  nothing of it comes from outside
-        [sys.executable, "-I", "-c", _START, _FOLDER],
+        [*runner, sys.executable, "-I", "-c", _START, _FOLDER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # a traceback might quote a secret
-        env=dict(environment),
+        env={name: environment[name] for name in _PLAIN if name in environment}
+        if runner
+        else dict(environment),
     )
     limit = threading.Timer(PATIENCE_SECONDS, child.kill)
     limit.daemon = True

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +13,6 @@ from cli.report import Alarm, Report
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from archiver.access_log.entry import Chained
 
 
 @click.group("access", short_help="Who asked what 访问日志")
@@ -54,6 +52,7 @@ def access() -> None:
 def log(call: Call, *, since: datetime | None, name: str | None, limit: int) -> Report:
     """Show the log, once the look at it is recorded."""
     from archiver.access_log import Outcome
+    from archiver.paperwork import entry_fields
 
     desk, session = session_for(call, "access log")
     desk.record("access log", Outcome.DONE, session, detail=name)
@@ -241,13 +240,3 @@ def seal(call: Call) -> Report:
 
 for _command in (log, verify, head, seal):
     access.add_command(_command)
-
-
-def entry_fields(one: "Chained") -> dict[str, Any]:
-    """Return an entry as JSON has it: the very bytes that are chained, parsed."""
-    import json
-
-    from archiver.access_log.entry import encode
-
-    content: dict[str, Any] = json.loads(encode(one))
-    return {name: value for name, value in content.items() if name not in ("format", "archive")}

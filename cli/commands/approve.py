@@ -1,18 +1,15 @@
 """`archiver approvals`, `archiver approve`: what takes two people."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands.nightly import instant
 from cli.options import Call, command
 from cli.people import log_alarms, log_exit, session_for
 from cli.report import Report
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from archiver.operators import Approval
 
 
 @command(
@@ -31,6 +28,7 @@ if TYPE_CHECKING:
 def approvals(call: Call, *, everything: bool) -> Report:
     """List requests."""
     from archiver.access_log import Outcome
+    from archiver.paperwork import approval_fields
 
     desk, session = session_for(call, "approvals")
     desk.record("approvals", Outcome.DONE, session)
@@ -65,6 +63,8 @@ def approvals(call: Call, *, everything: bool) -> Report:
 @click.option("--refuse", is_flag=True, help="Refuse it. 拒绝该请求。")
 def approve(call: Call, *, number: int, refuse: bool) -> Report:
     """Decide on a request."""
+    from archiver.paperwork import approval_fields
+
     desk, session = session_for(call, "approve")
     kind = desk.approvals.find(number).kind
     decided = desk.acting(
@@ -87,26 +87,3 @@ def approve(call: Call, *, number: int, refuse: bool) -> Report:
         fields=approval_fields(decided),
         show=show,
     )
-
-
-def approval_fields(one: "Approval") -> dict[str, Any]:
-    """Return a request as JSON has it."""
-    return {
-        "number": one.number,
-        "kind": one.kind,
-        "text": one.text,
-        "state": state_of(one),
-        "asked_by": one.asked_by,
-        "asked_at": instant(one.asked_at),
-        "until": instant(one.until),
-        "decided_by": one.decided_by,
-        "decided_at": instant(one.decided_at) if one.decided_at else None,
-        "used_at": instant(one.used_at) if one.used_at else None,
-    }
-
-
-def state_of(one: "Approval") -> str:
-    """Return one word for what became of a request."""
-    if one.used_at is not None:
-        return "used"
-    return {None: "waiting", True: "granted", False: "refused"}[one.granted]

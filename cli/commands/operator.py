@@ -2,12 +2,11 @@
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from archiver.errors import RequestError, Said
-from cli.commands.nightly import instant
 from cli.options import Call, command
 from cli.people import (
     code_of,
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archiver.desk import Desk
-    from archiver.operators import Enrolment, Operator
+    from archiver.operators import Enrolment
 
 ROLES = ("support", "compliance", "auditor", "custodian", "administrator")
 TRIES = 3
@@ -149,6 +148,8 @@ def reset(call: Call, *, name: str, by_owner: bool) -> Report:
 @click.argument("name")
 def disable(call: Call, *, name: str) -> Report:
     """Disable an operator."""
+    from archiver.paperwork import operator_fields
+
     desk, session = session_for(call, "operator disable")
     desk.register.find(name)
     left = desk.acting("operator disable", session, lambda: desk.register.disable(name), about=name)
@@ -157,7 +158,7 @@ def disable(call: Call, *, name: str) -> Report:
         console.print(call.words("operator.disabled", name=left.name))
 
     return Report(
-        exit=log_exit(desk), alarms=log_alarms(call, desk), fields=_fields(left), show=show
+        exit=log_exit(desk), alarms=log_alarms(call, desk), fields=operator_fields(left), show=show
     )
 
 
@@ -173,6 +174,7 @@ def disable(call: Call, *, name: str) -> Report:
 def list_operators(call: Call) -> Report:
     """List operators."""
     from archiver.access_log import Outcome
+    from archiver.paperwork import block_fields, operator_fields
     from archiver.watch import release_words
 
     desk, session = session_for(call, "operator list")
@@ -202,11 +204,8 @@ def list_operators(call: Call) -> Report:
         exit=log_exit(desk),
         alarms=[*alarms, *log_alarms(call, desk)],
         fields={
-            "operators": [_fields(one) for one in found],
-            "blocked": [
-                {"subject": one.subject, "since": instant(one.since), "why": one.said.en}
-                for one in blocks
-            ],
+            "operators": [operator_fields(one) for one in found],
+            "blocked": [block_fields(one) for one in blocks],
         },
         show=show,
     )
@@ -221,18 +220,35 @@ def list_operators(call: Call) -> Report:
         "解除因查询过多而对操作员或来源的阻止；此前的计数不再计算。供合规人员使用，任何人都不得解除对"
         "自己的阻止。"
     ),
-    examples=("archiver operator release alice", "archiver operator release --place clerk@desk-1"),
+    examples=(
+        "archiver operator release alice",
+        "archiver operator release --place clerk@desk-1",
+        "archiver operator release --subject token:shop",
+    ),
 )
 @click.argument("name", required=False)
 @click.option("--place", metavar="PLACE", help="A place instead of a person. 来源，而非操作员。")
-def release(call: Call, *, name: str | None, place: str | None) -> Report:
+@click.option(
+    "--subject",
+    metavar="SUBJECT",
+    help="A network or a token, as `operator list` names it. 网段或令牌，见 operator list。",
+)
+def release(call: Call, *, name: str | None, place: str | None, subject: str | None) -> Report:
     """Lift a block."""
     desk, session = session_for(call, "operator release")
-    if (name is None) == (place is None):
+    given = [
+        *([f"operator:{name}"] if name is not None else ()),
+        *([f"place:{place}"] if place is not None else ()),
+        *([subject] if subject is not None else ()),
+    ]
+    if len(given) != 1:
         raise RequestError(
-            detail=Said("give a name or --place, one of them", "请给出操作员名称或 --place 之一")
+            detail=Said(
+                "give a name, --place or --subject, one of them",
+                "请给出操作员名称、--place 或 --subject 之一",
+            )
         )
-    subject = f"operator:{name}" if name is not None else f"place:{place}"
+    (subject,) = given
     desk.acting(
         "operator release", session, lambda: desk.watch.release(subject, session), about=subject
     )
@@ -250,6 +266,7 @@ for _command in (add, list_operators, disable, reset, release):
 
 
 def _enrolled(call: Call, desk: "Desk", made: "Enrolment") -> Report:
+    from archiver.paperwork import operator_fields
     from cli.screen import console_on
     from cli.views.people import show_enrolment
 
@@ -267,7 +284,7 @@ def _enrolled(call: Call, desk: "Desk", made: "Enrolment") -> Report:
         exit=log_exit(desk),
         alarms=log_alarms(call, desk),
         fields={
-            **_fields(made.operator),
+            **operator_fields(made.operator),
             "totp_secret": made.secret,
             "otpauth": made.uri,
             "recovery_codes": list(made.recovery_codes),
@@ -293,13 +310,3 @@ def _require_phone(call: Call, desk: "Desk", made: "Enrolment") -> None:
             f"手机显示的动态码不符；请核对时钟，然后执行：archiver operator reset {name}",
         )
     )
-
-
-def _fields(one: "Operator") -> dict[str, Any]:
-    return {
-        "operator": one.name,
-        "role": one.role.value,
-        "created_at": instant(one.created_at),
-        "created_by": one.created_by,
-        "disabled_at": instant(one.disabled_at) if one.disabled_at else None,
-    }

@@ -59,6 +59,7 @@ def reveal(
             environment=installation.environment,
             needs_approval=section.approval,
             daily_cap=section.daily_cap,
+            runner=section.runner,
         )
         revealed = revealing.reveal(order_id, source, lambda: code_of(call))
         alarms = [*log_alarms(call, room.desk), *watch_alarms(call, room.unusual)]

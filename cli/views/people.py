@@ -9,7 +9,7 @@ from rich.console import Console
 
 from archiver.access_log.entry import Chained
 from archiver.operators import Approval, Enrolment, Operator
-from cli.commands.approve import state_of
+from archiver.paperwork import state_of
 from cli.options import Call
 from cli.screen import plain, table
 

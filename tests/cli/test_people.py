@@ -14,7 +14,7 @@ from archiver.access_log.entry import place_of
 from archiver.access_log.heads import Head, read_heads
 from archiver.desk import Desk
 from archiver.errors import Said
-from archiver.policy import Role
+from archiver.policy import OPERATORS
 from archiver.wiring import Installation
 from cli.commands.operator import ROLES
 from tests.cli.conftest import Terminal
@@ -76,7 +76,7 @@ def test_the_first_operator_is_made_by_the_host_and_the_others_by_him(founded: T
         ("root", "administrator"),
         ("sue", "support"),
     ]
-    assert set(ROLES) == set(Role)
+    assert set(ROLES) == set(OPERATORS)
 
 
 def test_what_a_role_may_not_do_is_refused_and_recorded(office: Office) -> None:
