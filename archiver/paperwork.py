@@ -1,4 +1,4 @@
-"""Approvals, operators, sessions and entries of the access log as JSON: the one shape. Pure."""
+"""Approvals, operators, tokens and entries of the access log as JSON: the one shape. Pure."""
 
 import json
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from archiver.access_log.entry import Chained, encode
 from archiver.lookup.shown import instant
 from archiver.operators import Approval, Operator
+from archiver.service_tokens import ServiceToken
 from archiver.watch import Block
 
 
@@ -47,6 +48,17 @@ def block_fields(one: Block, language: str = "en") -> dict[str, Any]:
     """Return a block of the watch as JSON has it."""
     why = one.said.zh if language == "zh" else one.said.en
     return {"subject": one.subject, "since": instant(one.since), "why": why}
+
+
+def token_fields(one: ServiceToken) -> dict[str, Any]:
+    """Return a token as JSON has it: not what the site holds."""
+    return {
+        "token": one.name,
+        "daily_budget": one.daily_budget,
+        "created_at": instant(one.created_at),
+        "created_by": one.created_by,
+        "revoked_at": instant(one.revoked_at) if one.revoked_at else None,
+    }
 
 
 def entry_fields(one: Chained) -> dict[str, Any]:

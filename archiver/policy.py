@@ -329,6 +329,8 @@ COMMANDS: Final[Mapping[str, frozenset[Role]]] = {
     "access log": frozenset({_C, _A}),
     "decoy add": frozenset({_C}),
     "decoy remove": frozenset({_C}),
+    "buyer code": frozenset({Role.BUYER}),
+    "buyer reveal": frozenset({Role.BUYER}),
     "token add": frozenset({_R}),
     "token revoke": frozenset({_R, _C}),
     "token list": frozenset({_R, _A, _C}),

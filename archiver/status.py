@@ -7,7 +7,8 @@ sealed day of its source (or `[archive] since`, if that is earlier) to the last 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from archiver.archive import Rules
 from archiver.catalog import Catalog
@@ -93,6 +94,37 @@ def survey(
         last_manifest=catalog.entries[-1].document if catalog.entries else None,
         gone=catalog.gone(sources),
     )
+
+
+def status_fields(found: Status, lock: str, name: str, store: str) -> dict[str, Any]:
+    """Return a status as JSON.
+
+    Args:
+        found: The status.
+        lock: What the lock is called.
+        name: The archive's.
+        store: How the store describes itself.
+    """
+    last = found.last_manifest
+    days = [day for one in found.sources for day in one.sealed.values()]
+    at = last.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z") if last else None
+    return {
+        "name": name,
+        "store": store,
+        "days_sealed": {one.source: [str(day) for day in one.sealed] for one in found.sources},
+        "days_missing": {one.source: [str(day) for day in one.missing] for one in found.sources},
+        "last_closed_day": str(found.last_closed),
+        "lock": lock,
+        "last_manifest": last.number if last else None,
+        "last_manifest_at": at,
+        "counts": {
+            "orders": sum(day.orders for day in days),
+            "revisions": sum(day.revisions for day in days),
+            "rejects": sum(day.rejects for day in days),
+            "partitions": sum(day.partitions for day in days),
+            "size_bytes": sum(day.size_bytes for day in days),
+        },
+    }
 
 
 def due_day(rules: Rules, now: datetime, sealed_by: time, founded: datetime) -> date:

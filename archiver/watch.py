@@ -366,8 +366,15 @@ class Watch:
             return max(now - window, released_at or _EPOCH) + timedelta(microseconds=1)
 
         five, hour, day = since(FIVE), since(HOUR), since(DAY)
-        of = {"operator": subject.operator, "place": subject.place, "places": subject.places}
-        tally = self.log.tally(five=five, hour=hour, day=day, week=since(WEEK), **of)
+        tally = self.log.tally(
+            five=five,
+            hour=hour,
+            day=day,
+            week=since(WEEK),
+            operator=subject.operator,
+            place=subject.place,
+            places=subject.places,
+        )
         if subject.site:
             return judge_site(tally, subject.limits)
         # Where more people sit than the factor foresees, it is more people's limit.
@@ -387,7 +394,9 @@ class Watch:
         if judge(counts, limits).level is Level.CALM:
             return judge(counts, limits)
         # The same order may have been shown often: entries are read only where that matters.
-        read = self.log.entries(since=day, **of)
+        read = self.log.entries(
+            since=day, operator=subject.operator, place=subject.place, places=subject.places
+        )
         exact = replace(
             counts,
             orders_per_5m=different_orders([one.entry for one in read if one.at >= five]),

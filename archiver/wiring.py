@@ -191,6 +191,18 @@ class Installation:
             raise ConfigurationError(detail=said)
         return Webhook(url=url, secret=None if secret is None else secret.encode())
 
+    @property
+    def code_variables(self) -> Mapping[str, str]:
+        """Values of the variables that `[codes]` names, by its keys.
+
+        Raises:
+            ConfigurationError: The environment lacks one.
+        """
+        names = ("webhook_url_env", "webhook_secret_env", "smtp_password_env")
+        section = self.configuration.codes
+        found = {name: self._variable("codes", getattr(section, name)) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
+
     def initialise(self) -> Archive:
         """Found the archive and make its first lock proof, whatever that comes to."""
         archive = self.found()

@@ -19,6 +19,7 @@ from archiver.errors import ArchiverError, Exit
 from cli.commands.access import access
 from cli.commands.approve import approvals, approve
 from cli.commands.backfill import backfill
+from cli.commands.decoy import decoy
 from cli.commands.demo import demo
 from cli.commands.find import find
 from cli.commands.init import init
@@ -35,6 +36,7 @@ from cli.commands.serve import serve
 from cli.commands.show import diagnose, show, why
 from cli.commands.source import source
 from cli.commands.status import status
+from cli.commands.token import token
 from cli.commands.update_index import update_index
 from cli.options import Call, guess, words_of
 from cli.report import Alarm, Report, alarm_of, as_json, document
@@ -119,7 +121,7 @@ for _command in (
     *(rebuild_index, update_index, find, show, why, diagnose, reveal, report),
 ):
     program.add_command(_command)
-for _command in (operator, login, logout, approvals, approve, access, serve):
+for _command in (operator, login, logout, approvals, approve, access, serve, token, decoy):
     program.add_command(_command)
 
 

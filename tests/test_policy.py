@@ -103,6 +103,8 @@ approve          no      yes        no      yes       no      no
 access-log       no      yes        yes     no        no      no
 decoy-add        no      yes        no      no        no            no
 decoy-remove     no      yes        no      no        no            no
+buyer-code       no      no         no      no        no            yes
+buyer-reveal     no      no         no      no        no            yes
 token-add        no      no         no      no        yes           no
 token-revoke     no      yes        no      no        yes           no
 token-list       no      yes        yes     no        yes           no

@@ -11,16 +11,18 @@ from datetime import timedelta
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from archiver.desk import Desk
 from archiver.errors import Said
 from archiver.operators import Session
 from archiver.refusals import LoginNeededError
 from archiver.service.house import Service
-from archiver.service.peers import address_of
+from archiver.service.once import HEADER as IDEMPOTENCY
+from archiver.service.peers import address_of, is_listed
 from archiver.service.problems import refused
 from archiver.service.table import To
+from archiver.service_tokens import ServiceToken
 
 COOKIE: Final = "__Host-archiver"
 """The prefix makes browsers take it only over TLS (or from this very host), for this host alone."""
@@ -41,6 +43,14 @@ class Visitor:
     desk: Desk
     """As it is seen from there."""
     session: Session | None = None
+    token: ServiceToken | None = None
+
+    @property
+    def site(self) -> ServiceToken:
+        """The token of the site."""
+        if self.token is None:
+            raise LoginNeededError(detail=Said("no token", "没有令牌"))
+        return self.token
 
     @property
     def person(self) -> Session:
@@ -64,13 +74,23 @@ def admit(request: Request) -> None:
     origin = f"ip:{address}"
     service.flood.require(origin)
     _require_own_origin(request)
-    session = None
+    session = token = None
+    if rule.to is To.MONITOR and not is_listed(address, service.monitors):
+        raise refused(403, "not-allowed", "Metrics are not for this address", "该地址不得读取指标")
+    if rule.to is To.SITE:
+        token = _token(request, service)
+        service.flood.require(token.subject)
     if rule.to is To.PERSON:
         session = service.desk.logins.session(request.cookies.get(COOKIE, ""))
         service.flood.require(f"operator:{session.name}")
     desk = service.desk.seen_from(origin)
     visitor = Visitor(
-        address=address, origin=origin, language=language_of(request), desk=desk, session=session
+        address=address,
+        origin=origin,
+        language=language_of(request),
+        desk=desk,
+        session=session,
+        token=token,
     )
     if session is not None:
         if request.method not in SAFE and not rule.form:
@@ -80,6 +100,20 @@ def admit(request: Request) -> None:
         if rule.fresh:
             require_fresh(service, session)
     request.state.visitor = visitor
+
+
+def _token(request: Request, service: Service) -> ServiceToken:
+    """Return the token that a site shows.
+
+    Raises:
+        LoginNeededError: It shows none that counts.
+    """
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    found = service.tokens.held(secret.strip()) if scheme.lower() == "bearer" else None
+    if found is None:
+        detail = Said("a token is needed that counts", "需要有效的令牌")
+        raise LoginNeededError(detail=detail)
+    return found
 
 
 def visitor(request: Request) -> Visitor:
@@ -95,6 +129,7 @@ def service_of(request: Request) -> Service:
 
 
 Visited = Annotated[Visitor, Depends(visitor)]
+IdempotencyKey = Annotated[str | None, Header(alias=IDEMPOTENCY, max_length=200)]
 Served = Annotated[Service, Depends(service_of)]
 
 

@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -17,10 +18,15 @@ from starlette.exceptions import HTTPException
 import archiver
 from archiver.desk import Desk
 from archiver.errors import ArchiverError, Said
+from archiver.refusals import BlockedError, SecondFactorNeededError
 from archiver.service.admission import admit, language_of
+from archiver.service.codes import Codes
+from archiver.service.couriers import Courier, courier_of
 from archiver.service.flood import Flood
+from archiver.service.gauges import Gauges
 from archiver.service.house import Service
 from archiver.service.library import Library
+from archiver.service.once import Writes
 from archiver.service.peers import networks
 from archiver.service.problems import (
     MEDIA_TYPE,
@@ -29,12 +35,26 @@ from archiver.service.problems import (
     invalid,
     problem_of,
 )
-from archiver.service.routes import orders, running, sessions
+from archiver.service.routes import (
+    approvals,
+    buyers,
+    operators,
+    orders,
+    reveals,
+    running,
+    sessions,
+    state,
+)
 from archiver.service.shell import Shell, log
+from archiver.service.surveying import Surveyor
 from archiver.service.table import API, Table, require_listed
+from archiver.service.telling import Teller
+from archiver.service_tokens import Tokens
 from archiver.wiring import Installation
 
-ROUTERS: Final = (running.router, sessions.router, orders.router)
+ROUTERS: Final = tuple(
+    one.router for one in (running, sessions, orders, reveals, approvals, operators, state, buyers)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +74,8 @@ def create_app(
     pages: Pages | None = None,
     library: Library | None = None,
     seconds: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], Awaitable[None]] = anyio.sleep,
+    courier: Courier | None = None,
     background: bool = False,
 ) -> FastAPI:
     """Return the application over an opened archive.
@@ -64,23 +86,39 @@ def create_app(
         pages: The console.
         library: An opened one, where a test has it; it is closed with the application.
         seconds: A clock that is never set back, for limits of requests.
+        pause: Waits for so many seconds.
+        courier: Who carries buyers' codes, where a test has one.
         background: Look for what was newly sealed now and then; a test does it by itself.
 
     Raises:
         KeyUnavailableError: The base root is not on this host.
         IndexUnusableError: The local index is damaged.
     """
-    section = installation.configuration.service
+    configured = installation.configuration
+    section = configured.service
     desk = Desk.at(installation)
     table = {**API, **(pages.table if pages else {})}
+    opened = library or Library.open(installation)
+    database, clock, gauges = installation.state, installation.clock, Gauges()
+    token_key = opened.holdings.keys.search.token_key
     service = Service(
         installation=installation,
         config=config.absolute(),
         desk=desk,
-        library=library or Library.open(installation),
+        library=opened,
+        surveyor=Surveyor(installation=installation, archive=opened.archive),
         flood=Flood(per_minute=section.requests_per_minute, now=seconds),
+        gauges=gauges,
+        teller=Teller(installation=installation, archive=desk.archive, count=gauges.count),
+        tokens=Tokens(state=database, clock=clock),
+        codes=Codes(state=database, clock=clock, token_key=token_key),
+        writes=Writes(state=database, clock=clock, token_key=token_key),
+        courier=courier or courier_of(configured.codes, installation.code_variables, clock),
         proxies=networks(section.proxies),
+        monitors=networks(section.monitors),
         table=table,
+        seconds=seconds,
+        pause=pause,
     )
     app = FastAPI(
         title="archiver",
@@ -100,7 +138,7 @@ def create_app(
         app.include_router(router)
     for kind in (ArchiverError, ProblemError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _told)
-    app.add_middleware(Shell, section=section, observe=lambda *_: None)
+    app.add_middleware(Shell, section=section, observe=gauges.answered)
     return app
 
 
@@ -119,6 +157,7 @@ def _lifespan(service: Service, *, background: bool) -> Any:  # noqa: ANN401  St
             yield
         finally:
             service.ended.set()
+            service.teller.close()
             service.library.close()
 
     return lifespan
@@ -151,6 +190,8 @@ def _problem(request: Request, error: Exception) -> Problem:
             return error.problem
         case ArchiverError():
             problem = problem_of(error)
+            if isinstance(error, BlockedError | SecondFactorNeededError):
+                request.app.state.service.teller.refused(error)
             if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 number = request.scope.get("state", {}).get("request_id")
                 log.error(

@@ -175,17 +175,18 @@ class Library:
         person = person_at(desk, session)
         unusual = desk.watch.require_clear(person, command)
         with self.reading() as shelf:
-            scanner = Scanner(
-                finder=shelf.finder,
-                progress=Unseen(),
-                patience=SCAN_FOR,
-                most_rows=SCANNED_ROWS,
-            )
+            scanner = self.scanner(shelf)
             answering = self.holdings.answering(desk, person, why, shelf.finder, scanner)
             answering.coverage = self.holdings.coverage(shelf.index, stale=shelf.stale)
             yield Seat(
                 answering=answering, finder=shelf.finder, archive=self.archive, unusual=unusual
             )
+
+    def scanner(self, shelf: Shelf) -> Scanner:
+        """Return what answers questions without a number, for as long as a browser waits."""
+        return Scanner(
+            finder=shelf.finder, progress=Unseen(), patience=SCAN_FOR, most_rows=SCANNED_ROWS
+        )
 
     def close(self) -> None:
         """Let go of everything."""

@@ -119,6 +119,11 @@ class Reveal(Grounded):
     code: Annotated[str, Field(min_length=6, max_length=16)] | None = None
     """Of the operator's phone; needed once everything else is settled."""
 
+    @property
+    def fact(self) -> Fact:
+        """The number."""
+        return fact("order", self.order)
+
 
 class Login(Asked):
     """Who somebody says he is."""
@@ -160,6 +165,13 @@ class NewPassword(Asked):
     password: Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
+class NewToken(Asked):
+    """A token for the shop's site."""
+
+    name: Annotated[str, Field(min_length=1, max_length=48)]
+    daily_budget: Annotated[int, Field(ge=1, le=10_000_000)] = 2_000
+
+
 class Mine(Asked):
     """What a buyer knows of his own order: a number, and whose it is."""
 
@@ -167,8 +179,18 @@ class Mine(Asked):
     payment_no: Text | None = None
     contact: Text | None = None
     account: Text | None = None
-    address: Annotated[str, Field(max_length=64)]
+    source: Annotated[str, Field(max_length=64)] | None = None
+    address: Annotated[str, Field(min_length=2, max_length=64)]
     """The buyer's own IP address, as the site sees it."""
+
+    @property
+    def facts(self) -> tuple[Fact, Fact]:
+        """The number, and whose it is."""
+        number = fact("order", self.order) if self.order else fact("payment", self.payment_no or "")
+        whose = (
+            fact("contact", self.contact) if self.contact else fact("account", self.account or "")
+        )
+        return number, whose
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -185,4 +207,4 @@ class Code(Asked):
 
     challenge: Annotated[str, Field(min_length=10, max_length=64)]
     code: Annotated[str, Field(pattern=r"^[0-9]{8}$")]
-    address: Annotated[str, Field(max_length=64)]
+    address: Annotated[str, Field(min_length=2, max_length=64)]

@@ -21,6 +21,8 @@ class To(StrEnum):
     """An operator who is logged in, in a role that uses the command."""
     SITE = "site"
     """The shop's own site, by a service token."""
+    MONITOR = "monitor"
+    """Whoever reads metrics, from an address that the configuration lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,10 @@ def _person(command: str | None = None, *, fresh: bool = False) -> Admits:
     return Admits(to=To.PERSON, command=command, fresh=fresh)
 
 
+def _site(command: str) -> Admits:
+    return Admits(to=To.SITE, command=command)
+
+
 API: Final[Mapping[tuple[str, str], Admits]] = {
     ("GET", "/v1/openapi.json"): _ANYONE,
     ("GET", "/v1/health"): _ANYONE,
@@ -57,6 +63,24 @@ API: Final[Mapping[tuple[str, str], Admits]] = {
     ("POST", "/v1/orders/show"): _person("show"),
     ("POST", "/v1/orders/diagnose"): _person("diagnose"),
     ("POST", "/v1/orders/why"): _person("why"),
+    ("POST", "/v1/orders/reveal"): _person("reveal"),
+    ("GET", "/v1/approvals"): _person("approvals"),
+    ("POST", "/v1/approvals/{number}"): _person("approve", fresh=True),
+    ("GET", "/v1/operators"): _person("operator list"),
+    ("POST", "/v1/operators"): _person("operator add", fresh=True),
+    ("POST", "/v1/operators/{name}/reset"): _person("operator reset", fresh=True),
+    ("POST", "/v1/operators/{name}/disable"): _person("operator disable", fresh=True),
+    ("POST", "/v1/blocks/release"): _person("operator release", fresh=True),
+    ("GET", "/v1/tokens"): _person("token list"),
+    ("POST", "/v1/tokens"): _person("token add", fresh=True),
+    ("POST", "/v1/tokens/{name}/revoke"): _person("token revoke", fresh=True),
+    ("GET", "/v1/status"): _person(),
+    ("GET", "/v1/verification"): _person(),
+    ("GET", "/v1/access"): _person("access log"),
+    ("GET", "/v1/metrics"): Admits(to=To.MONITOR),
+    ("POST", "/v1/buyer/orders"): _site("find"),
+    ("POST", "/v1/buyer/codes"): _site("buyer code"),
+    ("POST", "/v1/buyer/reveal"): _site("buyer reveal"),
 }
 """Of the API. A `page` module adds its own: `create_app` takes them."""
 

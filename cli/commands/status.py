@@ -2,13 +2,12 @@
 
 import sys
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from archiver.errors import ArchiverError, Exit
 from cli.commands.init import lock_word
-from cli.commands.nightly import instant
 from cli.options import Call, command
 from cli.report import Alarm, Report, alarm_of
 
@@ -60,7 +59,7 @@ def status(call: Call, *, orphans: bool) -> Report:
     """Survey the archive."""
     from archiver.lockproof import latest_proof
     from archiver.metrics import Survey
-    from archiver.status import survey
+    from archiver.status import status_fields, survey
 
     installation = call.installation()
     archive = installation.archive()
@@ -97,7 +96,7 @@ def status(call: Call, *, orphans: bool) -> Report:
         exit=_exit(found, doubt),
         alarms=alarms,
         fields={
-            **_fields(found, lock, archive.document.name, archive.settings.description),
+            **status_fields(found, lock, archive.document.name, archive.settings.description),
             "lock_proof_age_s": _age_seconds(archive, proof),
             **(leftovers.fields() if leftovers is not None else {}),
         },
@@ -126,28 +125,6 @@ def _exit(found: "Status", doubt: "ArchiverError | None") -> Exit:
     if any(one.missing for one in found.sources):
         return Exit.TRY_LATER
     return Exit.FIX_REQUEST if found.gone else Exit.DONE
-
-
-def _fields(found: "Status", lock: str, name: str, store: str) -> dict[str, Any]:
-    last = found.last_manifest
-    days = [day for one in found.sources for day in one.sealed.values()]
-    return {
-        "name": name,
-        "store": store,
-        "days_sealed": {one.source: [str(day) for day in one.sealed] for one in found.sources},
-        "days_missing": {one.source: [str(day) for day in one.missing] for one in found.sources},
-        "last_closed_day": str(found.last_closed),
-        "lock": lock,
-        "last_manifest": last.number if last else None,
-        "last_manifest_at": instant(last.created_at) if last else None,
-        "counts": {
-            "orders": sum(day.orders for day in days),
-            "revisions": sum(day.revisions for day in days),
-            "rejects": sum(day.rejects for day in days),
-            "partitions": sum(day.partitions for day in days),
-            "size_bytes": sum(day.size_bytes for day in days),
-        },
-    }
 
 
 def _doubt(

@@ -10,6 +10,7 @@ from rich.console import Console
 from archiver.access_log.entry import Chained
 from archiver.operators import Approval, Enrolment, Operator
 from archiver.paperwork import state_of
+from archiver.service_tokens import ServiceToken
 from cli.options import Call
 from cli.screen import plain, table
 
@@ -52,6 +53,24 @@ def show_enrolment(console: Console, call: Call, made: Enrolment) -> None:
     for left, right in zip(made.recovery_codes[:half], made.recovery_codes[half:], strict=True):
         console.print(f"  {left}   {right}", soft_wrap=True)
     console.print()
+
+
+def show_tokens(
+    console: Console, call: Call, tokens: Sequence[ServiceToken], zone: ZoneInfo
+) -> None:
+    """Print the tokens of the shop's site."""
+    words = call.words
+    columns = [words(f"column.{name}") for name in ("token", "budget", "since", "by", "state")]
+    shown = table(*columns, whole=(0,))
+    for one in tokens:
+        shown.add_row(
+            one.name,
+            f"{one.daily_budget:,}",
+            f"{one.created_at.astimezone(zone):%Y-%m-%d}",
+            one.created_by,
+            words("operator.inactive" if one.revoked_at else "operator.active"),
+        )
+    console.print(shown)
 
 
 def show_approvals(

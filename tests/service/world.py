@@ -24,6 +24,7 @@ from archiver.desk import Desk
 from archiver.operators import Enrolment
 from archiver.policy import Role
 from archiver.service.app import Pages, create_app
+from archiver.service.house import Service
 from archiver.stores.directory import DirectoryStore
 from archiver.wiring import Installation
 from tests.archives import Row
@@ -124,6 +125,35 @@ class Browser:
         return self.post("/v1/orders/find", {"purpose": "售后", **asked})
 
 
+@dataclass(slots=True)
+class Mail:
+    """Who carries codes: into a list."""
+
+    sent: list[tuple[str, str]] = field(default_factory=list)
+
+    def reaches(self, contact: str) -> bool:
+        """Tell that it reaches everybody."""
+        return bool(contact)
+
+    def carry(self, contact: str, code: str) -> None:
+        """Keep it."""
+        self.sent.append((contact, code))
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """The shop's own site with its token."""
+
+    browser: Browser
+    secret: str
+    name: str
+
+    def ask(self, path: str, **asked: Any) -> httpx.Response:  # noqa: ANN401
+        """Ask for a buyer."""
+        body = {"address": "198.51.100.9", **asked}
+        return self.browser.post(path, body, headers={"authorization": f"Bearer {self.secret}"})
+
+
 @dataclass(slots=True, kw_only=True)
 class World:
     """The service and all that belongs to it."""
@@ -135,6 +165,9 @@ class World:
     app: FastAPI
     loop: Loop
     enrolled: Mapping[str, Enrolment]
+    mail: Mail = field(default_factory=Mail)
+    pauses: list[float] = field(default_factory=list)
+    """How long answers were held back."""
     seconds: float = 0.0
     """Of the clock for limits of requests."""
     _browsers: list[httpx.AsyncClient] = field(default_factory=list)
@@ -161,6 +194,23 @@ class World:
         self.clock.advance(timedelta(seconds=30))
         return pyotp.TOTP(self.enrolled[name].secret).at(self.clock.now())
 
+    def site(self, name: str, budget: int = 2_000) -> Site:
+        """Give the shop's site a new token."""
+        given = self.service.tokens.add(name, daily_budget=budget, by="root")
+        return Site(browser=self.browser("192.0.2.80"), secret=given.secret, name=name)
+
+    @property
+    def service(self) -> Service:
+        """What all requests share."""
+        found: Service = self.app.state.service
+        return found
+
+    def settle(self) -> None:
+        """Wait until what goes on behind answers is done."""
+        teller = self.service.teller
+        for one in [teller._senders.submit(lambda: None) for _ in range(2)]:
+            one.result(30)
+
     def log(self, last: int = 20) -> list[Any]:
         """Return the newest entries of the access log."""
         return [one.entry for one in self.desk.access_log.entries(limit=last)]
@@ -168,8 +218,7 @@ class World:
     @property
     def desk(self) -> Desk:
         """The service's own desk."""
-        found: Desk = self.app.state.service.desk
-        return found
+        return self.service.desk
 
     def later(self, span: timedelta) -> None:
         """Let time pass, for sessions, windows and limits alike."""
@@ -215,12 +264,24 @@ def living(
         loop=loop,
         enrolled=enrolled,
     )
-    world.app = create_app(installation, config, pages=pages, seconds=lambda: world.seconds)
+
+    async def pause(seconds: float) -> None:
+        world.pauses.append(seconds)
+
+    world.app = create_app(
+        installation,
+        config,
+        pages=pages,
+        seconds=lambda: world.seconds,
+        pause=pause,
+        courier=world.mail,
+    )
     try:
         yield world
     finally:
         for browser in world._browsers:
             loop.run(browser.aclose())
-        world.app.state.service.library.close()
+        world.service.teller.close()
+        world.service.library.close()
         installation.state.close()
         loop.close()

@@ -27,7 +27,7 @@ def find(asked: Find, service: Served, visited: Visited) -> dict[str, Any]:
         desk = seat.answering
         sources = [one.source for one in desk.coverage.sources]
         answered = desk.find(asked.question(desk.zone, sources))
-        service.told_of(visited, seat.unusual)
+        service.told_of(seat.unusual)
         return {**answer_fields(answered, desk.asker.role), **lacks(answered)}
 
 
@@ -35,14 +35,14 @@ def find(asked: Find, service: Served, visited: Visited) -> dict[str, Any]:
 def show(asked: One, service: Served, visited: Visited) -> dict[str, Any]:
     """Show the whole story of one order, and where it went odd."""
     with service.library.seat(visited.desk, visited.person, "show", asked.why) as seat:
-        return _one(service, visited, seat, "show", asked)[1]
+        return _one(service, seat, "show", asked)[1]
 
 
 @router.post("/diagnose")
 def diagnose(asked: One, service: Served, visited: Visited) -> dict[str, Any]:
     """Say what is odd about an order, and what to check next."""
     with service.library.seat(visited.desk, visited.person, "diagnose", asked.why) as seat:
-        answered, told = _one(service, visited, seat, "diagnose", asked)
+        answered, told = _one(service, seat, "diagnose", asked)
         if answered.orders:
             chinese = visited.language == "zh"
             told["findings"] = [
@@ -60,18 +60,16 @@ def diagnose(asked: One, service: Served, visited: Visited) -> dict[str, Any]:
 def why(asked: One, service: Served, visited: Visited) -> dict[str, Any]:
     """Say until when an order is kept, by which articles and which arithmetic."""
     with service.library.seat(visited.desk, visited.person, "why", asked.why) as seat:
-        answered, told = _one(service, visited, seat, "why", asked)
+        answered, told = _one(service, seat, "why", asked)
         if answered.orders:
             period = period_at(seat.archive, answered.orders[0])
             told["period"] = period_fields(period, visited.language)
         return told
 
 
-def _one(
-    service: Served, visited: Visited, seat: Seat, command: str, asked: One
-) -> tuple[Answered, dict[str, Any]]:
+def _one(service: Served, seat: Seat, command: str, asked: One) -> tuple[Answered, dict[str, Any]]:
     answered = seat.answering.show(command, asked.fact, asked.source, asked.revision)
-    service.told_of(visited, seat.unusual)
+    service.told_of(seat.unusual)
     role: Role = seat.answering.asker.role
     told = {**answer_fields(answered, role), **lacks(answered)}
     orders = told.pop("orders")

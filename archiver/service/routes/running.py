@@ -3,8 +3,10 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from archiver.service.admission import Served
+from archiver.service.gauges import MEDIA_TYPE
 
 router = APIRouter(prefix="/v1", tags=["running"])
 
@@ -31,3 +33,10 @@ def ready(service: Served) -> dict[str, Any]:
     service.desk.access_log.head()
     with service.library.reading() as shelf:
         return {"status": "ready", "manifest": shelf.index.covered().manifest}
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(service: Served) -> Response:
+    """Say how it goes, for Prometheus: from addresses that the configuration lists."""
+    service.measure()
+    return Response(service.gauges.text(), media_type=MEDIA_TYPE)
