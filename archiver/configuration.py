@@ -196,9 +196,10 @@ class WatchSection(Section):
     orders_per_day: int = Field(default=200, ge=1)
     misses_per_hour: int = Field(default=20, ge=1)
     misses_per_day: int = Field(default=40, ge=1)
-    misses_per_week: int = Field(default=100, ge=1)
+    misses_per_week: int = Field(default=150, ge=1)
     steps_per_hour: int = Field(default=5, ge=1)
     """Numbers that follow one that was asked before; ranges of a month without a number."""
+    steps_per_day: int = Field(default=15, ge=1)
     decoys_per_day: int = Field(default=1, ge=1)
     """Questions for what `archiver decoy add` has planted."""
     place_factor: int = Field(default=4, ge=1)

@@ -62,8 +62,9 @@ class Limits:
     orders_per_day: int = 200
     misses_per_hour: int = 20
     misses_per_day: int = 40
-    misses_per_week: int = 100
+    misses_per_week: int = 150
     steps_per_hour: int = 5
+    steps_per_day: int = 15
     decoys_per_day: int = 1
     place_factor: int = 4
 
@@ -91,6 +92,7 @@ class Counts:
     misses_per_day: int = 0
     misses_per_week: int = 0
     steps_per_hour: int = 0
+    steps_per_day: int = 0
     decoys_per_day: int = 0
 
 
@@ -127,6 +129,10 @@ MEASURES: Final = {
     "steps_per_hour": (
         "numbers in sequence or wide ranges in an hour",
         "一小时内连号或大范围的查询",
+    ),
+    "steps_per_day": (
+        "numbers in sequence or wide ranges in a day",
+        "一天内连号或大范围的查询",
     ),
     DECOYS: ("decoys in a day", "一天内查询的诱饵"),
 }
@@ -389,6 +395,7 @@ class Watch:
             misses_per_day=tally.missed_day,
             misses_per_week=tally.missed_week,
             steps_per_hour=tally.stepped_hour,
+            steps_per_day=tally.stepped_day,
             decoys_per_day=tally.decoys_day,
         )
         if judge(counts, limits).level is Level.CALM:

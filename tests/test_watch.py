@@ -32,6 +32,7 @@ LIMITS: Final = Limits(
     orders_per_5m=1_000,
     misses_per_5m=1_000,
     misses_per_day=1_000,
+    steps_per_day=1_000,
     decoys_per_day=2,
     orders_per_hour=10,
     orders_per_day=30,

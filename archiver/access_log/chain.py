@@ -61,6 +61,7 @@ class Tally:
     missed_hour: int
     missed_week: int
     stepped_hour: int
+    stepped_day: int = 0
     shown_five: int = 0
     """Within five minutes."""
     missed_five: int = 0
@@ -282,6 +283,7 @@ class AccessLog:
             counted(one, hour).label("missed_hour"),
             counted(one, week).label("missed_week"),
             counted(entries.c.stepped, hour).label("stepped_hour"),
+            counted(entries.c.stepped, day).label("stepped_day"),
         ).where(*_conditions(week, operator, place, places))
         with self._reading() as connection:
             row = connection.execute(query).one()

@@ -50,6 +50,7 @@ class Shell:
         self.app = app
         self.section = section
         self.observe = observe
+        self.names = frozenset(section.names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -88,27 +89,31 @@ class Shell:
 
     async def _arrived(self, scope: Scope, receive: Receive) -> tuple[Problem | None, bytes]:
         """Return the whole body, or why there is none."""
-        if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > MAX_TARGET:
-            return _problem(414, "too-long", "The address is too long", "地址过长"), b""
         most = self.section.max_body_kib << 10
-        too_large = _problem(413, "too-large", "The request is too large", "请求过大")
-        told = dict(scope["headers"]).get(b"content-length", b"0")
-        if not told.isdigit() or int(told) > most:
-            return too_large, b""
+        if (problem := self._unwelcome(scope, most)) is not None:
+            return problem, b""
         body = bytearray()
         try:
             async with asyncio.timeout(self.section.body_seconds):
-                while True:
+                more = True
+                while more and len(body) <= most:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         return _problem(400, "gone", "It broke off", "连接中断"), b""
                     body += message.get("body", b"")
-                    if len(body) > most:
-                        return too_large, b""
-                    if not message.get("more_body", False):
-                        return None, bytes(body)
+                    more = message.get("more_body", False)
         except TimeoutError:
             return _problem(408, "too-slow", "The request took too long", "请求传输过慢"), b""
+        return (None, bytes(body)) if len(body) <= most else (_TOO_LARGE, b"")
+
+    def _unwelcome(self, scope: Scope, most: int) -> Problem | None:
+        """Return what is wrong with a request before its body has come."""
+        if _host(scope) not in self.names:
+            return _problem(421, "not-here", "Nothing here has that name", "此处没有该名称")
+        if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > MAX_TARGET:
+            return _problem(414, "too-long", "The address is too long", "地址过长")
+        told = dict(scope["headers"]).get(b"content-length", b"0")
+        return _TOO_LARGE if not told.isdigit() or int(told) > most else None
 
 
 class _Answer:
@@ -140,6 +145,13 @@ class _Answer:
         await self({"type": "http.response.body", "body": body})
 
 
+def _host(scope: Scope) -> str:
+    """Return the name by which it was called, without a port."""
+    host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
 def _replayed(body: bytes, receive: Receive) -> Receive:
     """Give the body once; then whatever comes, which is the end of the connection."""
     given = False
@@ -167,3 +179,6 @@ def _place(error: BaseException) -> dict[str, Any]:
 
 def _problem(status: int, code: str, en: str, zh: str) -> Problem:
     return Problem(status=status, code=code, said=Said(en, zh))
+
+
+_TOO_LARGE: Final = _problem(413, "too-large", "The request is too large", "请求过大")

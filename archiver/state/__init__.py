@@ -13,7 +13,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,6 +58,8 @@ class State:
     """Where it is, without a password: for people."""
     shared: bool
     """Several hosts may use it at once: it is a server's."""
+    _there: set[str] = field(default_factory=set, repr=False, compare=False)
+    """Parts that were seen: tables do not go away under a process."""
 
     @contextmanager
     def reading(self, *parts: Part) -> Iterator[sa.Connection]:
@@ -95,8 +97,12 @@ class State:
 
         Raises what `reading` raises.
         """
+        unseen = [part for part in parts if part.name not in self._there]
+        if not unseen:
+            return
         with translated(self.place), self.engine.connect() as connection:
-            missing = [part for part in parts if not _is_there(connection, part)]
+            missing = [part for part in unseen if not _is_there(connection, part)]
+        self._there.update({part.name for part in unseen} - {part.name for part in missing})
         if not missing:
             return
         with self._alone() as connection:
