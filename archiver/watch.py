@@ -26,8 +26,8 @@ from typing import Final, Protocol
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, insert, select, update
 
 from archiver.access_log import AccessLog, Entry, Outcome
-from archiver.access_log.chain import Tally
 from archiver.access_log.entry import network_of, place_of
+from archiver.access_log.tallying import Tally
 from archiver.errors import RequestError, Said
 from archiver.policy import Role
 from archiver.ports import Clock

@@ -4,6 +4,7 @@ Writers of the state take turns, and a commit is on the disk before it returns
 (`archiver.state`). What the database refuses ends the command before anything was shown.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,21 +13,24 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Connection,
     RowMapping,
-    case,
-    func,
+    String,
     insert,
+    literal,
     or_,
     select,
     update,
 )
 
 from archiver.access_log import heads as head_files
-from archiver.access_log.entry import Chained, Entry, Outcome, decode, digest, encode, place_of
+from archiver.access_log import tallying
+from archiver.access_log.entry import Chained, Entry, decode, digest, encode, place_of
 from archiver.access_log.heads import Head
 from archiver.access_log.tables import PART, entries, heads
+from archiver.access_log.tallying import Tally
 from archiver.errors import ArchiverError, LocalDiskError, Said, StateUnavailableError
 from archiver.ports import Clock
 from archiver.refusals import AccessLogBrokenError, AccessLogUnwritableError
@@ -49,30 +53,6 @@ class AccessRecord:
     def __str__(self) -> str:
         """Return the name under which people find it again."""
         return f"{self.node}/{self.number}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """What the watch asks the log, in one query."""
-
-    shown_hour: int
-    """Orders that were shown, the same one as often as it was."""
-    shown_day: int
-    missed_hour: int
-    missed_week: int
-    stepped_hour: int
-    stepped_day: int = 0
-    shown_five: int = 0
-    """Within five minutes."""
-    missed_five: int = 0
-    asked_five: int = 0
-    """Questions that were answered, with orders or with none."""
-    decoys_day: int = 0
-    """Questions for what only a harvester asks."""
-    missed_day: int = 0
-    asked_day: int = 0
-    askers: int = 1
-    """How many different operators they are from, within a week."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +209,10 @@ class AccessLog:
         """
         query = (
             select(entries.c.body)
-            .where(*_conditions(since, operator, place, places), *self._before(before))
+            .where(
+                *_conditions(since, operator, place, places, shared=self.state.shared),
+                *self._before(before),
+            )
             .order_by(entries.c.at.desc(), entries.c.node, entries.c.number.desc())
         )
         with self._reading() as connection:
@@ -258,35 +241,11 @@ class AccessLog:
             place: From where; or
             places: From all of these together.
         """
-        decoy = entries.c.outcome == Outcome.DECOYED.value
-        missed = (entries.c.outcome == Outcome.MISSED.value) | decoy
-        answered = missed | entries.c.outcome.in_((Outcome.ANSWERED.value, Outcome.REVEALED.value))
-
-        def counted(what: ColumnElement[int], since: datetime) -> ColumnElement[int]:
-            inside = entries.c.at >= microseconds(since)
-            return func.coalesce(func.sum(case((inside, what), else_=0)), 0)
-
-        def those(what: ColumnElement[bool]) -> ColumnElement[int]:
-            return case((what, 1), else_=0)
-
-        one = those(missed)
-        query = select(
-            counted(entries.c.shown, five).label("shown_five"),
-            counted(one, five).label("missed_five"),
-            counted(those(answered), five).label("asked_five"),
-            counted(those(decoy), day).label("decoys_day"),
-            counted(one, day).label("missed_day"),
-            counted(those(answered), day).label("asked_day"),
-            func.count(entries.c.operator.distinct()).label("askers"),
-            counted(entries.c.shown, hour).label("shown_hour"),
-            counted(entries.c.shown, day).label("shown_day"),
-            counted(one, hour).label("missed_hour"),
-            counted(one, week).label("missed_week"),
-            counted(entries.c.stepped, hour).label("stepped_hour"),
-            counted(entries.c.stepped, day).label("stepped_day"),
-        ).where(*_conditions(week, operator, place, places))
+        since = {"five": five, "hour": hour, "day": day, "week": week}
+        query, whose = tallying.question(operator, place, places, shared=self.state.shared)
+        stamps = {name: microseconds(at) for name, at in since.items()}
         with self._reading() as connection:
-            row = connection.execute(query).one()
+            row = connection.execute(query, {**stamps, **whose}).one()
         return Tally(**{name: int(value) for name, value in row._mapping.items()})  # noqa: SLF001
 
     def _before(self, entry: tuple[str, int] | None) -> Iterator[ColumnElement[bool]]:
@@ -365,7 +324,12 @@ def _fail_closed() -> Iterator[None]:
 
 
 def _conditions(
-    since: datetime | None, operator: str | None, place: str | None, places: Sequence[str] = ()
+    since: datetime | None,
+    operator: str | None,
+    place: str | None,
+    places: Sequence[str],
+    *,
+    shared: bool,
 ) -> Iterator[ColumnElement[bool]]:
     if since is not None:
         yield entries.c.at >= microseconds(since)
@@ -374,7 +338,8 @@ def _conditions(
     if place is not None:
         yield entries.c.place == place
     if places:
-        yield entries.c.place.in_(places)
+        value = list(places) if shared else json.dumps(list(places))
+        yield tallying.among(literal(value, ARRAY(String) if shared else String), shared=shared)
 
 
 def body_of(row: RowMapping) -> bytes:

@@ -147,7 +147,7 @@ class _Answer:
 
 def _host(scope: Scope) -> str:
     """Return the name by which it was called, without a port."""
-    host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
+    host: str = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
     name, colon, port = host.rpartition(":")
     return name if colon and port.isdigit() else host
 
