@@ -20,7 +20,7 @@ from archiver.errors import Said
 from archiver.service.problems import MEDIA_TYPE, Problem, bug
 
 CONTENT_SECURITY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Nothing inline, nothing of anybody else's, in nobody's frame."""
@@ -33,8 +33,9 @@ HEADERS: Final = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     (b"x-frame-options", b"DENY"),
+    # Browsers heed it over TLS only.
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
 )
-HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 MAX_TARGET: Final = 4_096
 """Bytes of path and query: contacts and numbers come in bodies."""
 
@@ -60,7 +61,7 @@ class Shell:
             await self.app(scope, receive, send)
             return
         began = time.monotonic()
-        answer = _Answer(send, secrets.token_hex(8), tls=self.section.tls_certificate is not None)
+        answer = _Answer(send, secrets.token_hex(8))
         scope.setdefault("state", {})["request_id"] = answer.number
         try:
             problem, body = await self._arrived(scope, receive)
@@ -119,10 +120,9 @@ class Shell:
 class _Answer:
     """Sends an answer with the headers that every one has."""
 
-    def __init__(self, send: Send, number: str, *, tls: bool) -> None:
+    def __init__(self, send: Send, number: str) -> None:
         self.send = send
         self.number = number
-        self.headers = [*HEADERS, *([HSTS] if tls else ())]
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
@@ -130,7 +130,7 @@ class _Answer:
             self.status = message["status"]
             headers = [(k, v) for k, v in message.get("headers", ()) if k.lower() != b"server"]
             there = {name.lower() for name, _ in headers}
-            headers += [pair for pair in self.headers if pair[0] not in there]
+            headers += [pair for pair in HEADERS if pair[0] not in there]
             headers.append((b"x-request-id", self.number.encode()))
             message = {**message, "headers": headers}
         await self.send(message)

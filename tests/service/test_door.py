@@ -190,6 +190,7 @@ def test_every_answer_has_the_headers_that_keep_browsers_in_check(world: World) 
         answer = world.browser().get(path)
         assert {name: answer.headers.get(name) for name in wanted} == wanted
         assert "server" not in answer.headers
+        assert not any(name.startswith("access-control-") for name in answer.headers)
         assert answer.headers["x-request-id"]
 
 
@@ -350,6 +351,19 @@ def test_the_access_log_is_read_newest_first_by_pages_and_the_look_is_on_it(worl
     assert len(seen) == len(set(seen)) > 1
     assert audrey.get("/v1/access?cursor=x").json()["title"] == "cursor"
     assert audrey.get("/v1/access").json()["entries"][0]["command"] == "access log"
+
+
+def test_log_ins_attempts_and_refusals_are_on_record(world: World) -> None:
+    wrong = {"name": "sue", "password": "wrong wrong wrong", "code": "000000"}
+    world.browser().post(SESSION, wrong)
+    sue = world.operator("sue")
+    sue.get("/v1/access")
+    told = [(one.command, one.outcome.value, one.detail) for one in world.log(3)]
+    assert told == [
+        ("login", "failed", "sue: login-refused"),
+        ("login", "done", None),
+        ("access log", "denied", "role"),
+    ]
 
 
 def test_status_and_verification_say_how_the_archive_is(world: World) -> None:

@@ -62,3 +62,13 @@ def test_a_decision_sent_again_with_its_key_is_made_once_and_answered_alike(worl
     assert root.post("/v1/tokens", body, headers=key).status_code == 201
     again = root.post("/v1/tokens", body, headers=key)  # its secret is not given twice
     assert (again.status_code, again.json()["title"]) == (409, "done-already")
+
+
+def test_no_secret_that_was_shown_stands_in_a_file_of_this_host(world: World) -> None:
+    """Whatever was shown before: state, journal, index, unsent reports."""
+    folder = world.installation.folder
+    secrets = [line for row in world.rows for line in row["secret"].splitlines()]
+    for path in folder.rglob("*"):
+        if path.is_file() and "vault" not in path.parts:
+            content = path.read_bytes()
+            assert not any(one.encode() in content for one in secrets), path
