@@ -2,7 +2,8 @@
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +60,13 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, threads: int) -> None:
         super().__init__(config)
         self.threads = threads
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take signals as the wish to end that they are: uvicorn would die of them afterwards."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         anyio.to_thread.current_default_thread_limiter().total_tokens = self.threads
