@@ -68,6 +68,10 @@ class Plan:
     prover_environment: Path
     lock: Path
     """What keeps two runs of cron apart."""
+    runner: bool
+    """The service reveals through another account: it must be able to become that."""
+    drain_seconds: int
+    """How long the service may take to end."""
 
 
 def plan_schedule(configuration: Configuration, places: Places, today: date) -> Plan:
@@ -111,6 +115,8 @@ def plan_schedule(configuration: Configuration, places: Places, today: date) -> 
         environment=ENVIRONMENT_FOLDER / f"{_ascii(name)}.env",
         prover_environment=ENVIRONMENT_FOLDER / f"{_ascii(name)}-prover.env",
         lock=folder / configuration.index.path / "cron.lock",
+        runner=bool(configuration.reveal.runner),
+        drain_seconds=configuration.service.drain_seconds,
     )
 
 

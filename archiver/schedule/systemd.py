@@ -80,6 +80,47 @@ def systemd_units(plan: Plan, language: str) -> Mapping[str, str]:
     return units
 
 
+def serve_unit(plan: Plan, language: str) -> Mapping[str, str]:
+    """Return the unit of `archiver serve` by its file name: for the host that looks orders up.
+
+    Arguments as for `systemd_units`.
+    """
+    places = plan.places
+    command = [*map(str, places.program), "serve", "--config", str(places.config)]
+    # sudo has to become somebody else; everything else of the cage stays.
+    given = ("NoNewPrivileges", "CapabilityBoundingSet", "RestrictSUIDSGID", "SystemCallFilter=~")
+    cage = [line for line in _CAGE.splitlines() if not (plan.runner and line.startswith(given))]
+    lines = [
+        "[Unit]",
+        f"Description=archiver {_escaped(plan.archive)}: API and console",
+        "Wants=network-online.target",
+        "After=network-online.target time-sync.target postgresql.service",
+        "",
+        "[Service]",
+        "Type=exec",
+        f"ExecStart={_command(command)}",
+        f"User={places.user}",
+        f"WorkingDirectory={_escaped(str(places.config.parent))}",
+        f"Environment=ARCHIVER_LANG={language} LANG=C.UTF-8",
+        *_secrets(plan, proves=False),
+        "# Answers that are under way are finished first.",
+        f"TimeoutStopSec={plan.drain_seconds + 15}",
+        "# 2: the configuration has to be mended; nobody else starts it again and again.",
+        "Restart=always",
+        "RestartSec=5",
+        "RestartPreventExitStatus=2",
+        "LimitCORE=0",
+        "LimitNOFILE=4096",
+        "",
+        *cage,
+        *_files(plan),
+        "",
+        "[Install]",
+        "WantedBy=multi-user.target",
+    ]
+    return {f"{plan.unit}-serve.service": "\n".join(lines) + "\n"}
+
+
 def _service(
     plan: Plan,
     arguments: Sequence[str],

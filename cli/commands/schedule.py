@@ -44,6 +44,7 @@ _user = click.option(
         "archiver schedule systemd                                # look first 先查看",
         "archiver schedule systemd --output /etc/systemd/system   # then write 再写入",
         "archiver schedule systemd --user archiver --json",
+        "archiver schedule systemd --serve                        # the service 服务单元",
     ),
 )
 @_user
@@ -53,24 +54,30 @@ _user = click.option(
     metavar="FOLDER",
     help="Write the units there. 将单元文件写入该目录。",
 )
-def systemd(call: Call, *, user: str | None, output: Path | None) -> Report:
+@click.option(
+    "--serve",
+    "serves",
+    is_flag=True,
+    help="The unit of archiver serve instead. 改为 archiver serve 的单元。",
+)
+def systemd(call: Call, *, user: str | None, output: Path | None, serves: bool) -> Report:
     """Print or write units."""
     from archiver.local_files import write_whole
-    from archiver.schedule import systemd_units
+    from archiver.schedule import serve_unit, systemd_units
 
     plan = _plan(call, user)
-    units = systemd_units(plan, call.language)
+    units = (serve_unit if serves else systemd_units)(plan, call.language)
     folder = output or UNITS
     if output is not None:
         for name, text in units.items():
             write_whole(output / name, text.encode())
             (output / name).chmod(0o644)
-    timers = " ".join(name for name in units if name.endswith(".timer"))
+    timers = " ".join(name for name in units if serves or name.endswith(".timer"))
     steps = [
         *_preparations(call, plan, secrets_of="root"),
         call.words("schedule.written" if output else "schedule.write", folder=folder),
         call.words("schedule.enable", timers=timers),
-        call.words("schedule.try", unit=f"{plan.unit}.service"),
+        *([] if serves else [call.words("schedule.try", unit=f"{plan.unit}.service")]),
     ]
 
     def show(_console: "Console") -> None:
@@ -112,7 +119,32 @@ def cron(call: Call, *, user: str | None) -> Report:
     return Report(fields={**_fields(plan), "crontab": text, "steps": steps}, show=show)
 
 
-for _command in (systemd, cron):
+@command(
+    "alerts",
+    short="Alert rules for Prometheus 告警规则",
+    text=(
+        "Print rules for Prometheus: a day that is not sealed, a lock that drifts, a witness that "
+        "lags, rejected rows, a service that fails or is harvested. They read the metrics of "
+        "[alarms] prometheus_textfile and of the service (/v1/metrics).\n\n"
+        "打印 Prometheus 告警规则：未封存的日期、锁的变化、见证方滞后、拒收率、"
+        "服务故障或遭遍历查询。"
+        "数据来自 [alarms] prometheus_textfile 与服务的 /v1/metrics。"
+    ),
+    examples=("archiver schedule alerts > /etc/prometheus/rules/archiver.yml",),
+)
+def alerts(call: Call) -> Report:  # noqa: ARG001  what all commands take
+    """Print rules."""
+    from archiver.schedule import alert_rules
+
+    text = alert_rules()
+
+    def show(_console: "Console") -> None:
+        click.echo(text, nl=False)
+
+    return Report(fields={"rules": text}, show=show)
+
+
+for _command in (systemd, cron, alerts):
     schedule.add_command(_command)
 
 
