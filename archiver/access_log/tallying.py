@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     BindParameter,
     ColumnElement,
-    Select,
+    Executable,
     String,
     bindparam,
     case,
@@ -54,7 +55,7 @@ class Tally:
 
 def question(
     operator: str | None, place: str | None, places: Sequence[str], *, shared: bool
-) -> tuple[Select[Any], Mapping[str, object]]:
+) -> tuple[Executable, Mapping[str, object]]:
     """Return the statement and its parameters but for the times `five`, `hour`, `day`, `week`.
 
     Args:
@@ -80,11 +81,12 @@ def among(places: ColumnElement[Any], *, shared: bool) -> ColumnElement[bool]:
 
 
 @cache
-def _statement(whose: Whose, shared: bool) -> Select[Any]:  # noqa: FBT001  a key of the cache
+def _statement(whose: Whose, shared: bool) -> Executable:  # noqa: FBT001  a key of the cache
     decoy = entries.c.outcome == Outcome.DECOYED.value
     missed = (entries.c.outcome == Outcome.MISSED.value) | decoy
     answered = missed | entries.c.outcome.in_((Outcome.ANSWERED.value, Outcome.REVEALED.value))
-    five, hour, day, week = (bindparam(name) for name in ("five", "hour", "day", "week"))
+    windows = ("five", "hour", "day", "week")
+    five, hour, day, week = (bindparam(name, type_=BigInteger) for name in windows)
 
     def counted(what: ColumnElement[int], since: BindParameter[Any]) -> ColumnElement[int]:
         return func.coalesce(func.sum(case((entries.c.at >= since, what), else_=0)), 0)

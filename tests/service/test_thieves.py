@@ -5,7 +5,7 @@ for a code that he has not got.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -195,7 +195,7 @@ def street(tmp_path: Path) -> Iterator[Street]:
 
 
 RANDOM: Final = random.Random(9)
-SLOW: Final = {
+SLOW: Final[Mapping[str, tuple[Callable[[int], int], bool]]] = {
     "counts": (lambda n: n, True),
     "misses": (lambda _: RANDOM.randrange(10**9), False),
 }
