@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 N ?= 500
 TRACED ?= 120
+QUESTIONS ?= 10000
 PROPERTIES ?= $(N)
 SEED ?=
 WORKERS ?= 2
@@ -46,8 +47,11 @@ bench: $(INSTALLED) servers bench-tools ## Measure speed and memory against peer
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: soak
-soak: $(INSTALLED) servers soak-tools ## Live through N histories of bad luck, break TRACED system calls (SEED=… repeats), test properties
+soak: $(INSTALLED) servers soak-tools ## Live through N histories of bad luck, break TRACED system calls, ask QUESTIONS (SEED=… repeats), test properties
 	@$(BIN)/python -m tests.soak --histories $(N) --traced $(TRACED) --workers $(WORKERS) $(if $(SEED),--seed $(SEED))
+	@if [ '$(QUESTIONS)' != 0 ]; then \
+	  $(BIN)/python -m tests.soak.questions --questions $(QUESTIONS) $(if $(SEED),--seed $(SEED)); \
+	fi
 	@if [ '$(PROPERTIES)' != 0 ]; then \
 	  HYPOTHESIS_PROFILE=soak SOAK_EXAMPLES=$(PROPERTIES) $(BIN)/python -m pytest -n $(WORKERS) -m "hypothesis or planted" $(ARGS); \
 	fi

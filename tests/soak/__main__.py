@@ -61,7 +61,10 @@ def soak(count: int, seed: int, workers: int, out: TextIO) -> int:
         if one.finding:
             findings += 1
             print(f"\nFINDING in history {one.seed}\n{one.finding}", file=out)
-            print(f"repeat it: make soak SEED={one.seed} N=1 TRACED=0 PROPERTIES=0\n", file=out)
+            print(
+                f"repeat it: make soak SEED={one.seed} N=1 TRACED=0 QUESTIONS=0 PROPERTIES=0\n",
+                file=out,
+            )
         elapsed = time.monotonic() - progress.started
         left = elapsed / done * (count - done)
         progress.show(
