@@ -15,6 +15,12 @@ COHORTS: Final = "cohorts/"
 RECONCILIATIONS: Final = "reconciliations/"
 ACCESS: Final = "access/"
 RETIREMENTS: Final = "retirements/"
+SIGHTINGS: Final = "sightings/"
+CHECKPOINTS: Final = "checkpoints/"
+LEDGER_PARTS: Final = "ledger/0"
+"""What parts of the ledger begin with below ten million entries: other objects lie beside them."""
+COSIGNATURES: Final = "ledger/cosignatures/"
+TIMESTAMPS: Final = "ledger/timestamps/"
 NUMBERED_PROOFS: Final = "proofs/0"
 """What lock proofs begin with below ten million: their canaries, many more, lie beside them."""
 
@@ -29,7 +35,12 @@ _MANIFEST_KEY: Final = re.compile(r"manifests/([0-9]{8})\.json")
 _RECONCILIATION_KEY: Final = re.compile(r"reconciliations/([0-9]{8})\.json")
 _ACCESS_KEY: Final = re.compile(r"access/([a-z0-9][a-z0-9_-]{0,63})/([0-9]{8})\.json")
 _RETIREMENT_KEY: Final = re.compile(r"retirements/([a-z0-9][a-z0-9_-]{0,63})\.json")
+_SIGHTING_KEY: Final = re.compile(
+    r"sightings/([a-z0-9][a-z0-9_-]{0,63})/([0-9]{4}-[0-9]{2}-[0-9]{2})/[0-9a-f]{32}\.json"
+)
 _PROOF_KEY: Final = re.compile(r"proofs/([0-9]{8})\.json")
+_LEDGER_KEY: Final = re.compile(r"ledger/([0-9]{8})(?:-[0-9a-f]{8})?\.json")
+_CHECKPOINT_KEY: Final = re.compile(r"checkpoints/([1-9][0-9]{0,7})(?:-[0-9a-f]{8})?")
 
 
 def signer_key(number: int) -> str:
@@ -119,6 +130,83 @@ def retired_ids_key(source: str, name: str) -> str:
         name: 128 random bits, hexadecimal.
     """
     return f"{RETIREMENTS}{source}/{name}.ids"
+
+
+def ledger_stem(first: int) -> str:
+    """Return what the keys of a part of the ledger begin with, and no others of its kind."""
+    return f"ledger/{first:08d}"
+
+
+def ledger_key(first: int, aside: str = "") -> str:
+    """Return the key of the part of the ledger that begins with entry `first`.
+
+    Args:
+        first: Counted from 0.
+        aside: 32 random bits, hexadecimal, where something foreign lies at the part's own key.
+    """
+    return f"{ledger_stem(first)}-{aside}.json" if aside else f"{ledger_stem(first)}.json"
+
+
+def ledger_first(key: str) -> int | None:
+    """Return the number of a ledger part's first entry, or None for any other key."""
+    match = _LEDGER_KEY.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def checkpoint_key(size: int, aside: str = "") -> str:
+    """Return the key of the checkpoint of the ledger's first `size` entries.
+
+    Args:
+        size: 1 or more.
+        aside: As for `ledger_key`.
+    """
+    return f"{CHECKPOINTS}{size}-{aside}" if aside else f"{CHECKPOINTS}{size}"
+
+
+def checkpoint_size(key: str) -> int | None:
+    """Return the size in a checkpoint's key, or None for any other key."""
+    match = _CHECKPOINT_KEY.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def cosignature_key(size: int, witness: str) -> str:
+    """Return the key of what a witness has signed under a checkpoint."""
+    return f"{COSIGNATURES}{size}/{witness}"
+
+
+def timestamp_key(size: int, authority: str) -> str:
+    """Return the key of an authority's time stamp of a checkpoint."""
+    return f"{TIMESTAMPS}{size}/{authority}.tsr"
+
+
+def sightings_folder(source: str, month_or_day: str = "") -> str:
+    """Return what the keys of a source's sightings begin with, of all days or of some.
+
+    Args:
+        source: The source's name.
+        month_or_day: `2026-03` or `2026-03-05`.
+    """
+    return f"{SIGHTINGS}{source}/{month_or_day}"
+
+
+def sighting_key(source: str, day: date, name: str) -> str:
+    """Return the key of a sighting.
+
+    Args:
+        source: The source's name.
+        day: The day with whose sealing it is compared.
+        name: 128 random bits, hexadecimal.
+    """
+    return f"{sightings_folder(source, day.isoformat())}/{name}.json"
+
+
+def sighting_place(key: str) -> tuple[str, date] | None:
+    """Return source and day in a sighting's key, None for any other key."""
+    match = _SIGHTING_KEY.fullmatch(key)
+    try:
+        return (match[1], date.fromisoformat(match[2])) if match else None
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

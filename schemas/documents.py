@@ -413,3 +413,36 @@ class AccessPart(Document):
     """The KEK, sealed to the cohort's base key."""
     sealed: Base64
     """The entries, one a line, zlib, AES-256-GCM."""
+
+
+EntryKind = Literal["manifest", "access", "lock-proof", "reconciliation", "retirement", "sighting"]
+
+
+class LedgerEntry(Document):
+    """One entry of the ledger: a document that the store has, as it is."""
+
+    number: int = Field(ge=0)
+    kind: EntryKind
+    key: str
+    version_id: str
+    sha256: Hex32
+    """Of the object's bytes."""
+    at: Instant
+    """When the document was made, by its own word."""
+    day: date | None
+    """The day of a manifest or a sighting."""
+
+
+class LedgerPart(Document):
+    """`ledger/<%08d>.json`: entries by which the ledger grew at once."""
+
+    format: Literal[1] = 1
+    kind: Literal["ledger"] = "ledger"
+    archive: str
+    created_at: Instant
+    first: int = Field(ge=0)
+    """Number of the first entry in it: as many lie before it."""
+    frontier: list[Hex32]
+    """Roots of the largest complete subtrees of the entries before it, left to right."""
+    entries: list[str] = Field(min_length=1)
+    """Each is the exact text of a `LedgerEntry`; its leaf hash is over these bytes."""

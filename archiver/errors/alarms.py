@@ -190,3 +190,16 @@ class FencePassedError(ArchiverError):
         "或此数据库被恢复到较早的状态"
     )
     next = "archiver status"
+
+
+class RollbackError(ArchiverError):
+    """The ledger in the store is not the one that was seen before: set back, or another one."""
+
+    exit = Exit.ALARM
+    code = "rollback"
+    en = (
+        "The ledger in the store contradicts what was seen before: {detail}. Nothing is added to "
+        "it until somebody has found out who set it back"
+    )
+    zh = "存储中的账本与此前所见相矛盾：{detail}。在查明何人将其回退之前，不再追加任何条目"
+    next = "archiver ledger"
