@@ -1,9 +1,9 @@
 """A night: every closed day that is not sealed yet, of every source, oldest first.
 
 Responsible for the order of things: a proof of the store's lock must be at hand; batches are
-sealed, then the manifest that names them, then the local known orders. A crash between any two
-leaves nothing half visible, and running the night again finishes it. One source that fails does
-not keep the others from being sealed.
+sealed, then the manifest that names them, then the local known orders, at last the ledger. A crash
+between any two leaves nothing half visible, and running the night again finishes it. One source
+that fails does not keep the others from being sealed, and no alarm of the ledger any source.
 """
 
 import logging
@@ -22,8 +22,16 @@ from archiver.archive import Archive
 from archiver.capture import MappedSource, Span
 from archiver.catalog import Catalog
 from archiver.census import told
-from archiver.errors import AnotherRunError, ArchiverError, Exit, RequestError, Said
+from archiver.errors import (
+    AnotherRunError,
+    ArchiverError,
+    Exit,
+    RequestError,
+    Said,
+    StoreError,
+)
 from archiver.known import KnownOrders
+from archiver.ledger import Extension, extend_ledger
 from archiver.lockproof import latest_proof, require_proof
 from archiver.naming import DayReport, Namer
 from archiver.passes import Sealer
@@ -39,6 +47,20 @@ class NightReport:
 
     days: list[DayReport] = field(default_factory=list)
     failures: list[ArchiverError] = field(default_factory=list)
+    ledger: Extension | None = None
+    """What became of the ledger; None where it could not be extended."""
+
+    def extend(
+        self, archive: Archive, catalog: Catalog, sources: Iterable[str], progress: Progress | None
+    ) -> None:
+        """Take what was stored into the ledger; what was sealed stays sealed whatever comes."""
+        if any(error.code == StoreError.code for error in self.failures):
+            return  # it would only be waited for once more; the next run takes it in
+        try:
+            self.ledger = extend_ledger(archive, catalog, sources, progress)
+        except ArchiverError as error:
+            log.error("ledger failed", extra={"code": error.code, "reason": str(error)})  # noqa: TRY400  as below
+            self.failures.append(error)
 
     def take(self, source: str, days: Iterable[DayReport]) -> bool:
         """Add the days of a source as they are sealed, and what stops it.
@@ -133,6 +155,8 @@ class Night:
             if not report.take(source.source.name, self._seal_source(source, as_of or last)):
                 break
         report.failures += self._seal_access()
+        names = [source.source.name for source in self.sources]
+        report.extend(self.archive, self.catalog, names, self.progress)
         report.failures += self._alarms
         report.failures += self.archive.alarms
         log.info("night finished", extra={"exit": int(report.exit), "days": len(report.days)})

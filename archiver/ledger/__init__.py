@@ -6,7 +6,7 @@ notices when anything in front of it is dropped, swapped, altered or set back.
 """
 
 from archiver.ledger.documents import Noted
-from archiver.ledger.extending import Extension, extend_ledger
+from archiver.ledger.extending import Extension, extend_ledger, read_ledger
 from archiver.ledger.opened import Ledger
 from archiver.ledger.parts import StoredCheckpoint, StoredPart, origin, verifier_keys
 
@@ -18,5 +18,6 @@ __all__ = [
     "StoredPart",
     "extend_ledger",
     "origin",
+    "read_ledger",
     "verifier_keys",
 ]

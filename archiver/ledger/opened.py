@@ -62,6 +62,8 @@ class Ledger:
     _remembered: Known | None = None
     """What this host knew before its copy was damaged; the store must still have it."""
     _whole: Tail | None = None
+    _fresh: bool = False
+    """Just read on: a place that somebody takes meanwhile shows by itself."""
 
     def __post_init__(self) -> None:
         """Find this host's copy."""
@@ -167,6 +169,7 @@ class Ledger:
         """
         with self._copy.alone():
             self._catch_up()
+            self._fresh = True
             self.taken.shorten()
             self._copy.save(self.archive, self._known)
 
@@ -316,7 +319,11 @@ class Ledger:
         """
         for _ in range(ATTEMPTS):
             with self._copy.alone():
-                self._catch_up()
+                if self._fresh:
+                    self._adopt()
+                else:
+                    self._catch_up()
+                self._fresh = False
                 if self.size and self._known.checkpoint is None:
                     self._sign()  # what a dead run has left undone
                 if self.taken.sightings_from is None and any(

@@ -196,19 +196,28 @@ def put_part(archive: Archive, part: LedgerPart, frontier: Sequence[bytes]) -> S
         if winner := _part_at(archive, part.first, frontier):
             return winner
         stored = _put(archive, layout.ledger_key(part.first, os.urandom(ASIDE).hex()), content)
-    # Looked at again: others may have been quicker, beside what lies there or on a store that
+    # Looked at once more: others may have been quicker, beside what lies there or on a store that
     # lets several writers of one key win.
-    counting = _part_at(archive, part.first, frontier)
+    versions = _versions_at(archive, part.first)
+    ours = stored and (stored.key, stored.version_id)
+    if stored and [(one.key, one.version_id) for one in versions] == [ours]:
+        return StoredPart(
+            key=stored.key, version_id=stored.version_id, sha256=stored.sha256, document=part
+        )
+    counting = counting_part(archive, read_versions(archive, versions), frontier)
     if counting is None:
-        key = stored.key if stored else layout.ledger_key(part.first)
-        said = Said("it was stored, and cannot be read", "已写入但无法读取")
-        raise TamperedError(key=key, detail=said)
+        said = Said("it was stored, and is not there", "已写入但无法找到")
+        raise TamperedError(key=layout.ledger_key(part.first), detail=said)
     return counting
 
 
+def _versions_at(archive: Archive, first: int) -> list[VersionEntry]:
+    return part_versions(archive, layout.ledger_stem(first)).get(first, [])
+
+
 def _part_at(archive: Archive, first: int, frontier: Sequence[bytes]) -> StoredPart | None:
-    versions = part_versions(archive, layout.ledger_stem(first)).get(first, [])
-    return counting_part(archive, read_versions(archive, versions), frontier)
+    contents = read_versions(archive, _versions_at(archive, first))
+    return counting_part(archive, contents, frontier)
 
 
 # --- checkpoints --------------------------------------------------------------------------------

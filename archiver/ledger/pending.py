@@ -81,9 +81,9 @@ def pending(
         RollbackError: The chain of manifests is not the one that the ledger has.
         StoreError: The store did not answer.
     """
-    _require_same_chain(taken, manifests)
+    require_same_chain(taken, manifests)
     found = [_of_manifest(manifest) for manifest in manifests[taken.manifests :]]
-    listed = [(kind, one) for kind, one in _listed(archive, manifests, taken, sources)]
+    listed = list(_listed(archive, manifests, taken, sources))
     with ThreadPoolExecutor(READERS, "ledger") as executor:
         read = executor.map(lambda one: _earliest(archive, *one), listed)
         others = [noted for noted in read if noted is not None]
@@ -96,7 +96,12 @@ def next_look(now: date) -> date:
     return now - LATE
 
 
-def _require_same_chain(taken: Taken, manifests: Sequence[SignedDocument[Manifest]]) -> None:
+def require_same_chain(taken: Taken, manifests: Sequence[SignedDocument[Manifest]]) -> None:
+    """Compare the chain of manifests with the one that the ledger has.
+
+    Raises:
+        RollbackError: It is shorter, or another one.
+    """
     key = layout.manifest_key(taken.manifests)
     if len(manifests) < taken.manifests:
         said = Said(f"it has {key}, which is no longer in the store", f"{key} 已不在存储中")
@@ -130,6 +135,8 @@ def _listed(
     """Yield the versions of each document that is not in the ledger, oldest first."""
     for kind, folder, is_ours in _FOLDERS:
         yield from _new(archive, taken, kind, folder, is_ours)
+    if next(iter(archive.store.list_versions(layout.SIGHTINGS)), None) is None:
+        return  # nobody sights here
     known = {*sources, *(entry.document.source for entry in manifests)}
     today = archive.clock.now().astimezone(archive.rules.zone).date()
     for folder in _sighting_folders(known, taken.sightings_from, today):
