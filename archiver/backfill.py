@@ -146,7 +146,6 @@ class Backfill:
         for source in self.sources:
             if not report.take(source.source.name, self._days(report, source, first, last)):
                 break
-        self.catalog.fence = None  # it is only read from here on
         report.extend(self.archive, self.catalog, [one.source.name for one in self.sources], None)
         report.failures += self._alarms
         report.failures += self.archive.alarms

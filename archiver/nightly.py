@@ -9,7 +9,7 @@ that fails does not keep the others from being sealed, and no alarm of the ledge
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
@@ -38,6 +38,8 @@ from archiver.passes import Sealer
 from archiver.ports import Progress
 from archiver.run_locks import Reservation
 
+LEAVE_IT: Final = (StoreError.code, AnotherRunError.code)
+"""After these the ledger is left to the next run, or to the one that has overtaken this one."""
 log: Final = logging.getLogger(__name__)
 
 
@@ -54,10 +56,12 @@ class NightReport:
         self, archive: Archive, catalog: Catalog, sources: Iterable[str], progress: Progress | None
     ) -> None:
         """Take what was stored into the ledger; what was sealed stays sealed whatever comes."""
-        if any(error.code == StoreError.code for error in self.failures):
-            return  # it would only be waited for once more; the next run takes it in
+        if any(error.code in LEAVE_IT for error in self.failures):
+            return
         try:
-            self.ledger = extend_ledger(archive, catalog, sources, progress)
+            # It is only read from here on: that takes no fence.
+            chain = replace(catalog, fence=None)
+            self.ledger = extend_ledger(archive, chain, sources, progress)
         except ArchiverError as error:
             log.error("ledger failed", extra={"code": error.code, "reason": str(error)})  # noqa: TRY400  as below
             self.failures.append(error)

@@ -22,6 +22,7 @@ from cli.commands.backfill import backfill
 from cli.commands.demo import demo
 from cli.commands.find import find
 from cli.commands.init import init
+from cli.commands.ledger import ledger
 from cli.commands.login import login, logout
 from cli.commands.nightly import nightly
 from cli.commands.operator import operator
@@ -114,7 +115,7 @@ def program() -> None:
 
 
 for _command in (
-    *(demo, init, source, prove_lock, nightly, backfill, reconcile, status, schedule),
+    *(demo, init, source, prove_lock, nightly, backfill, reconcile, status, ledger, schedule),
     *(rebuild_index, update_index, find, show, why, diagnose, reveal, report),
 ):
     program.add_command(_command)

@@ -72,8 +72,10 @@ def audit_ledger(store: ObjectStore, archive: Fields) -> list[Fields]:
     entries = [json.loads(text) for text in texts]
     for number, entry in enumerate(entries):
         assert entry["number"] == number
-        content = store.get(entry["key"], entry["version_id"])
-        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+        # By its digest: a copy that was sent again after a loss is the same document.
+        versions = (v for v in store.list_versions(entry["key"]) if v.key == entry["key"])
+        contents = (store.get(v.key, v.version_id) for v in versions if not v.is_delete_marker)
+        assert entry["sha256"] in {hashlib.sha256(content).hexdigest() for content in contents}
     once = [(entry["kind"], entry["key"]) for entry in entries]
     assert len(set(once)) == len(once), "an object is entered twice"
     manifests = [entry["key"] for entry in entries if entry["kind"] == "manifest"]

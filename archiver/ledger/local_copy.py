@@ -26,6 +26,7 @@ from archiver.ledger.parts import (
 )
 from archiver.local_files import alone, disk_errors, make_durable, make_folder, write_whole
 from archiver.merkle import Tail, frontier_root, leaf_hash
+from schemas.documents import LedgerEntry
 
 FOLDER: Final = "ledger"
 _HEAD: Final = "head.json"
@@ -61,6 +62,10 @@ class PlacedPart:
     def size(self) -> int:
         """The size of the ledger that ends with it."""
         return self.first + len(self.entries)
+
+    def parsed(self) -> list[LedgerEntry]:
+        """Return its entries, parsed."""
+        return [LedgerEntry.model_validate_json(text) for text in self.entries]
 
     def line(self) -> bytes:
         """Return it as one line."""

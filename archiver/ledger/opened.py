@@ -173,6 +173,11 @@ class Ledger:
             self.taken.shorten()
             self._copy.save(self.archive, self._known)
 
+    def recall(self) -> None:
+        """Take this host's copy as it is: what it has seen last. The store is not asked."""
+        with self._copy.alone():
+            self._adopt()
+
     def _adopt(self) -> None:
         """Go on from what another process of this host has read or added since."""
         if (changed := self._copy.changed(self.archive)) is not None:
@@ -246,7 +251,7 @@ class Ledger:
         firsts = sorted(first for first in listed if first >= self.size)
         shown = self.progress if len(firsts) >= SHOWN else None
         if shown is not None:
-            shown.start("ledger", len(firsts))
+            shown.start("", len(firsts))
         try:
             with ThreadPoolExecutor(READERS, "ledger") as executor:
                 for start in range(0, len(firsts), AHEAD):

@@ -1,6 +1,7 @@
 """`archiver nightly`: seal every closed day that is not sealed yet."""
 
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,11 @@ def nightly(call: Call, *, as_of: datetime | None) -> Report:
         names = [section.name for section in installation.configuration.source]
         found = survey(night.catalog, archive.rules, archive.clock.now(), names)
         call.survey = Survey(status=found, lock=lock, zone=archive.rules.zone)
-    fields = {"lock": lock, "days": [day_fields(day) for day in report.days]}
+    fields = {
+        "lock": lock,
+        "days": [day_fields(day) for day in report.days],
+        "ledger": extension_fields(report),
+    }
 
     def show(console: "Console") -> None:
         from cli.views.nights import show_night
@@ -82,6 +87,19 @@ def day_fields(day: "DayReport") -> dict[str, Any]:
         "sums": [one.model_dump(mode="json") for one in day.sums],
         "partitions": [one for one in objects if one["kind"] in PARTITIONS],
         "objects": objects,
+    }
+
+
+def extension_fields(report: "NightReport") -> dict[str, Any] | None:
+    """Return what a run did to the ledger; None where it could not be extended."""
+    if report.ledger is None:
+        return None
+    ledger, head = report.ledger.ledger, report.ledger.checkpoint
+    return {
+        "size": ledger.size,
+        "entered": ledger.size - report.ledger.before,
+        "root": b64encode(ledger.root).decode(),
+        "checkpoint": head.key if head else None,
     }
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archiver.errors import ArchiverError, Exit
+from archiver.errors import ArchiverError, Exit, RollbackError
 from cli.commands.init import lock_word
+from cli.commands.ledger import ledger_fields
 from cli.commands.nightly import instant
 from cli.options import Call, command
 from cli.report import Alarm, Report, alarm_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from archiver.archive import Archive, SignedDocument
     from archiver.catalog import Catalog
+    from archiver.ledger import Ledger
     from archiver.status import SourceStatus, Status
     from archiver.wiring import Installation
     from cli.views.orphans import Leftovers
@@ -82,27 +84,46 @@ def status(call: Call, *, orphans: bool) -> Report:
     alarms += _alarms(call, found)
     alarms += [alarm_of(gone, call.language, call.named_config) for gone in found.gone]
 
+    ledger, contradicted = _ledger(archive, catalog)
+    if contradicted is not None:
+        alarms.insert(0, alarm_of(contradicted, call.language, call.named_config))
+    waiting = len(catalog.entries) - ledger.taken.manifests
     leftovers = _leftovers(call, installation, catalog) if orphans else None
 
     def show(console: "Console") -> None:
         from cli.views.calendar import show_status
+        from cli.views.ledger import show_head
 
         show_status(console, call, found, archive, lock)
+        show_head(console, call.words, archive.rules.zone, ledger, waiting)
         if leftovers is not None:
             from cli.views.orphans import show_orphans
 
             show_orphans(console, call.words, leftovers)
 
     return Report(
-        exit=_exit(found, doubt),
+        exit=Exit.ALARM if contradicted else _exit(found, doubt),
         alarms=alarms,
         fields={
             **_fields(found, lock, archive.document.name, archive.settings.description),
             "lock_proof_age_s": _age_seconds(archive, proof),
+            "ledger": ledger_fields(ledger, installation, waiting),
             **(leftovers.fields() if leftovers is not None else {}),
         },
         show=show,
     )
+
+
+def _ledger(archive: "Archive", catalog: "Catalog") -> "tuple[Ledger, ArchiverError | None]":
+    """Return the ledger as far as it can be read, and what contradicts it."""
+    from archiver.ledger import Ledger, read_ledger
+
+    try:
+        return read_ledger(archive, catalog), None
+    except RollbackError as error:
+        seen = Ledger(archive)
+        seen.recall()
+        return seen, error
 
 
 def _leftovers(call: Call, installation: "Installation", catalog: "Catalog") -> "Leftovers":

@@ -1,5 +1,6 @@
 """A night as tables: a line per day, or per month where a first night catches up with many."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby
@@ -52,6 +53,14 @@ def show_night(console: Console, call: Call, report: "NightReport", lock: str) -
         )
     elif report.days:
         console.print(Text.assemble(("✓ ", "green"), words("nightly.nothing")))
+    if report.ledger is not None:
+        ledger = report.ledger.ledger
+        entered = ledger.size - report.ledger.before
+        root = b64encode(ledger.root).decode()
+        console.print(
+            Text(words("nightly.ledger", size=ledger.size, entered=entered, root=root)),
+            soft_wrap=True,
+        )
     show_lock(console, words, lock)
 
 
