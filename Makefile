@@ -110,6 +110,7 @@ endef
 .PHONY: servers
 servers: $(INSTALLED)
 	$(call debian,/usr/sbin/mariadbd,mariadb-server)
+	$(call debian,openssl,openssl)
 ifeq ($(CI),true)
 	$(call debian,/usr/lib/postgresql/*/bin/postgres,postgresql)
 	$(call debian,strace,strace)

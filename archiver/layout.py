@@ -27,6 +27,9 @@ NUMBERED_PROOFS: Final = "proofs/0"
 DATA: Final = ("known/", "orders/", "rejects/", "segments/")
 """What all keys of data objects begin with."""
 
+_LAST_SIZE: Final = 10**10 - 1
+"""Larger than any ledger: what a size lacks to it sorts backwards."""
+
 _DATA_KEY: Final = re.compile(
     r"(known|orders|rejects|segments)/([^/]+)/([0-9]{4})/([0-9]{2})/([0-9]{2})/"
     r"[0-9a-f]{32}\.parquet"
@@ -38,6 +41,7 @@ _RETIREMENT_KEY: Final = re.compile(r"retirements/([a-z0-9][a-z0-9_-]{0,63})\.js
 _SIGHTING_KEY: Final = re.compile(
     r"sightings/([a-z0-9][a-z0-9_-]{0,63})/([0-9]{4}-[0-9]{2}-[0-9]{2})/[0-9a-f]{32}\.json"
 )
+_WITNESS_KEY: Final = re.compile(r"witness/[0-9a-f]{32}/([0-9]{10})-(0|[1-9][0-9]{0,9})")
 _PROOF_KEY: Final = re.compile(r"proofs/([0-9]{8})\.json")
 _LEDGER_KEY: Final = re.compile(r"ledger/([0-9]{8})(?:-[0-9a-f]{8})?\.json")
 _CHECKPOINT_KEY: Final = re.compile(r"checkpoints/([1-9][0-9]{0,7})(?:-[0-9a-f]{8})?")
@@ -207,6 +211,22 @@ def sighting_place(key: str) -> tuple[str, date] | None:
         return (match[1], date.fromisoformat(match[2])) if match else None
     except ValueError:
         return None
+
+
+def witness_folder(archive: str) -> str:
+    """Return what all keys of an archive's checkpoints in a second store begin with."""
+    return f"witness/{archive}/"
+
+
+def witness_key(archive: str, size: int) -> str:
+    """Return the key of a checkpoint in a second store: the latest is listed first."""
+    return f"{witness_folder(archive)}{_LAST_SIZE - size:010d}-{size}"
+
+
+def witnessed_size(key: str) -> int | None:
+    """Return the size in the key of a checkpoint in a second store, or None for any other key."""
+    match = _WITNESS_KEY.fullmatch(key)
+    return int(match[2]) if match and int(match[1]) + int(match[2]) == _LAST_SIZE else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

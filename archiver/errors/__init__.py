@@ -64,11 +64,21 @@ from archiver.errors.requests import (
     StateVersionError,
     StoreAccessError,
 )
+from archiver.errors.witnesses import (
+    AnswerRefusedError,
+    NoAnswerError,
+    SplitViewError,
+    TimestampLateError,
+    WitnessAheadError,
+    WitnessLateError,
+    WitnessLostError,
+)
 
 __all__ = [
     "AlreadyInitialisedError",
     "AlreadyStoredError",
     "AnotherRunError",
+    "AnswerRefusedError",
     "ArchiverError",
     "ClockError",
     "ClusterUnavailableError",
@@ -87,6 +97,7 @@ __all__ = [
     "LockProofOldError",
     "LockedError",
     "MappingError",
+    "NoAnswerError",
     "NoFenceError",
     "NotInitialisedError",
     "ObjectMissingError",
@@ -102,6 +113,7 @@ __all__ = [
     "SourceRestoredError",
     "SourceRetiredError",
     "SourceUnavailableError",
+    "SplitViewError",
     "StateAccessError",
     "StateDamagedError",
     "StateUnavailableError",
@@ -111,8 +123,12 @@ __all__ = [
     "StoreAccessError",
     "StoreError",
     "TamperedError",
+    "TimestampLateError",
     "TooManyRevisionsError",
     "VanishedError",
     "WebhookDownError",
+    "WitnessAheadError",
+    "WitnessLateError",
+    "WitnessLostError",
     "WorkerLostError",
 ]

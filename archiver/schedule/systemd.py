@@ -148,6 +148,8 @@ def _files(plan: Plan) -> Iterator[str]:
     yield f"PrivateTmp={'no' if in_tmp else 'yes'}"
     for path in plan.writable:
         yield f"ReadWritePaths={_quoted(str(path))}"
+    for path in plan.elsewhere:
+        yield f"ReadWritePaths={_quoted(f'-{path}')}"
     for path in plan.protected:
         yield f"ReadOnlyPaths={_quoted(f'-{path}')}"
 

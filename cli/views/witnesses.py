@@ -1,0 +1,112 @@
+"""Who holds which checkpoint of the ledger, as tables for people and as fields for programs."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.text import Text
+
+from cli.commands.nightly import instant
+from cli.screen import plain, table
+from cli.texts import Words
+
+if TYPE_CHECKING:
+    from archiver.errors import Said
+    from archiver.spreading import Spread
+
+
+def witness_fields(found: "Spread") -> dict[str, Any]:
+    """Return `witnesses` and `timestamps` of a report."""
+    return {
+        "witnesses": [
+            {
+                "name": one.witness,
+                "checkpoint": one.size or None,
+                "confirmed_at": _instant(one.confirmed_at),
+                "behind_since": _instant(one.behind_since),
+                "reason": str(one.reason) if one.reason else None,
+            }
+            for one in found.holdings
+        ],
+        "timestamps": [
+            {
+                "name": one.authority,
+                "checkpoint": one.size or None,
+                "stamped_at": _instant(one.stamped_at),
+                "waiting": one.waiting,
+                "behind_since": _instant(one.behind_since),
+                "reason": str(one.reason) if one.reason else None,
+            }
+            for one in found.stamps
+        ],
+    }
+
+
+def show_news(console: Console, words: Words, found: "Spread", zone: ZoneInfo) -> None:
+    """Print one line where everybody holds the latest checkpoint, else who does not."""
+    if not (found.holdings or found.stamps):
+        return
+    if is_whole(found):
+        names = [one.witness for one in found.holdings] + [one.authority for one in found.stamps]
+        told = words("witnesses.all", size=found.size, names=", ".join(map(plain, names)))
+        console.print(Text.assemble(("✓ ", "green"), told))
+    else:
+        show_witnesses(console, words, found, zone)
+
+
+def is_whole(found: "Spread") -> bool:
+    """Tell whether everybody holds the latest checkpoint."""
+    held = [one.size for one in found.holdings] + [one.size for one in found.stamps]
+    waiting = any(one.waiting for one in found.stamps)
+    return all(size == found.size for size in held) and not waiting
+
+
+def show_witnesses(console: Console, words: Words, found: "Spread", zone: ZoneInfo) -> None:
+    """Print who holds what."""
+    if not (found.holdings or found.stamps):
+        return
+    listing = table(
+        words("column.witness"),
+        words("column.checkpoint"),
+        words("column.when"),
+        words("column.behind"),
+        numbers=(1,),
+        title=words("witnesses.title", size=found.size),
+    )
+    for one in found.holdings:
+        listing.add_row(
+            plain(one.witness),
+            _held(one.size, found.size),
+            _local(one.confirmed_at, zone),
+            _behind(words, one.behind_since, one.reason, zone),
+        )
+    for stamps in found.stamps:
+        listing.add_row(
+            plain(words("witnesses.authority", name=stamps.authority)),
+            _held(stamps.size, found.size),
+            _local(stamps.stamped_at, zone),
+            _behind(words, stamps.behind_since, stamps.reason, zone),
+        )
+    console.print(listing)
+
+
+def _held(held: int, size: int) -> str:
+    if not held:
+        return "[yellow]·[/]"
+    return f"{held}" if held == size else f"[yellow]{held}[/]"
+
+
+def _behind(words: Words, since: datetime | None, reason: "Said | None", zone: ZoneInfo) -> str:
+    if since is None:
+        return ""
+    said = "" if reason is None else reason.zh if words.language == "zh" else reason.en
+    return plain(words("witnesses.behind", since=_local(since, zone), reason=said))
+
+
+def _local(at: datetime | None, zone: ZoneInfo) -> str:
+    return "" if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else instant(at)
