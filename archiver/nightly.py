@@ -7,7 +7,7 @@ that fails does not keep the others from being sealed, and no alarm of the ledge
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -37,6 +37,7 @@ from archiver.naming import DayReport, Namer
 from archiver.passes import Sealer
 from archiver.ports import Progress
 from archiver.run_locks import Reservation
+from archiver.spreading import Circle, Spread, spread
 
 LEAVE_IT: Final = (StoreError.code, AnotherRunError.code)
 """After these the ledger is left to the next run, or to the one that has overtaken this one."""
@@ -51,6 +52,8 @@ class NightReport:
     failures: list[ArchiverError] = field(default_factory=list)
     ledger: Extension | None = None
     """What became of the ledger; None where it could not be extended."""
+    spread: Spread | None = None
+    """Who holds its head; None where nobody was told."""
 
     def extend(
         self, archive: Archive, catalog: Catalog, sources: Iterable[str], progress: Progress | None
@@ -65,6 +68,18 @@ class NightReport:
         except ArchiverError as error:
             log.error("ledger failed", extra={"code": error.code, "reason": str(error)})  # noqa: TRY400  as below
             self.failures.append(error)
+
+    def tell(self, archive: Archive, circle: Callable[[], Circle]) -> None:
+        """Tell witnesses and authorities the ledger's head; no order waits for them."""
+        if self.ledger is None:
+            return
+        try:
+            self.spread = spread(archive, self.ledger.ledger, circle())
+        except ArchiverError as error:
+            log.error("witnesses were not told", extra={"code": error.code, "reason": str(error)})  # noqa: TRY400  as below
+            self.failures.append(error)
+        else:
+            self.failures += self.spread.failures
 
     def take(self, source: str, days: Iterable[DayReport]) -> bool:
         """Add the days of a source as they are sealed, and what stops it.
@@ -109,6 +124,8 @@ class Night:
     """Of the state that this host uses; None where nobody has ever asked anything."""
     reservation: Reservation | None = None
     """The days of a backfill that is at work just now."""
+    circle: Callable[[], Circle] = Circle
+    """Who is told of the ledger's head; opened last, for no mistake in it may keep days open."""
     _sealer: Sealer = field(init=False)
     _namer: Namer = field(init=False)
     _alarms: list[ArchiverError] = field(default_factory=list)
@@ -161,6 +178,7 @@ class Night:
         report.failures += self._seal_access()
         names = [source.source.name for source in self.sources]
         report.extend(self.archive, self.catalog, names, self.progress)
+        report.tell(self.archive, self.circle)
         report.failures += self._alarms
         report.failures += self.archive.alarms
         log.info("night finished", extra={"exit": int(report.exit), "days": len(report.days)})

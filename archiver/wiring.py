@@ -13,7 +13,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from zoneinfo import ZoneInfo
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from archiver.known import KnownOrders
     from archiver.nightly import Night
     from archiver.retirement import Retired
+    from archiver.spreading import Circle
     from archiver.state import State
     from archiver.webhook import Webhook
 
@@ -409,6 +410,15 @@ class Installation:
             progress=progress,
             access=self.access_log(archive.id) if self._has_state() else None,
             reservation=standing_reservation(self.index_folder),
+            circle=partial(self.circle, archive),
+        )
+
+    def circle(self, archive: Archive) -> "Circle":
+        """Open those who are told of the ledger's head; nothing is connected yet."""
+        from archiver.configured_witnesses import ConfiguredWitnesses
+
+        return ConfiguredWitnesses(self.configuration, self.folder, self.environment).circle(
+            archive
         )
 
     def known(self, archive: Archive) -> "KnownOrders":

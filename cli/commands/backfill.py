@@ -85,6 +85,7 @@ def backfill(
     """Run a backfill."""
     from archiver.workers import open_backfill
     from cli.views.course import CourseBar
+    from cli.views.witnesses import witness_fields
 
     installation = call.installation()
     names = _names(installation, name)
@@ -115,6 +116,7 @@ def backfill(
         "days_sealed_before": report.sealed_before,
         "days": [day_fields(day) for day in report.days],
         "ledger": extension_fields(report),
+        **witness_fields(report.spread, call.language),
     }
 
     def show(console: "Console") -> None:

@@ -47,6 +47,7 @@ def nightly(call: Call, *, as_of: datetime | None) -> Report:
     from archiver.metrics import Survey
     from archiver.status import survey
     from cli.screen import Bar
+    from cli.views.witnesses import witness_fields
 
     last = as_of.date() if as_of else None
     installation = call.installation()
@@ -62,6 +63,7 @@ def nightly(call: Call, *, as_of: datetime | None) -> Report:
         "lock": lock,
         "days": [day_fields(day) for day in report.days],
         "ledger": extension_fields(report),
+        **witness_fields(report.spread, call.language),
     }
 
     def show(console: "Console") -> None:

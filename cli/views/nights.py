@@ -12,6 +12,7 @@ from rich.text import Text
 from cli.options import Call
 from cli.screen import count, plain, size, table
 from cli.texts import Words
+from cli.views.witnesses import show_news
 
 if TYPE_CHECKING:
     # Only its names: the calendar uses this module, and must not wait for pyarrow.
@@ -61,6 +62,8 @@ def show_night(console: Console, call: Call, report: "NightReport", lock: str) -
             Text(words("nightly.ledger", size=ledger.size, entered=entered, root=root)),
             soft_wrap=True,
         )
+    if report.ledger is not None and report.spread is not None:
+        show_news(console, words, report.spread, report.ledger.ledger.archive.rules.zone)
     show_lock(console, words, lock)
 
 

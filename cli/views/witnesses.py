@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from archiver.spreading import Spread
 
 
-def witness_fields(found: "Spread") -> dict[str, Any]:
+def witness_fields(found: "Spread | None", language: str) -> dict[str, Any]:
     """Return `witnesses` and `timestamps` of a report."""
+    if found is None:
+        return {"witnesses": [], "timestamps": []}
     return {
         "witnesses": [
             {
@@ -25,7 +27,7 @@ def witness_fields(found: "Spread") -> dict[str, Any]:
                 "checkpoint": one.size or None,
                 "confirmed_at": _instant(one.confirmed_at),
                 "behind_since": _instant(one.behind_since),
-                "reason": str(one.reason) if one.reason else None,
+                "reason": _said(one.reason, language) or None,
             }
             for one in found.holdings
         ],
@@ -36,7 +38,7 @@ def witness_fields(found: "Spread") -> dict[str, Any]:
                 "stamped_at": _instant(one.stamped_at),
                 "waiting": one.waiting,
                 "behind_since": _instant(one.behind_since),
-                "reason": str(one.reason) if one.reason else None,
+                "reason": _said(one.reason, language) or None,
             }
             for one in found.stamps
         ],
@@ -100,8 +102,14 @@ def _held(held: int, size: int) -> str:
 def _behind(words: Words, since: datetime | None, reason: "Said | None", zone: ZoneInfo) -> str:
     if since is None:
         return ""
-    said = "" if reason is None else reason.zh if words.language == "zh" else reason.en
+    said = _said(reason, words.language)
     return plain(words("witnesses.behind", since=_local(since, zone), reason=said))
+
+
+def _said(reason: "Said | None", language: str) -> str:
+    if reason is None:
+        return ""
+    return reason.zh if language == "zh" else reason.en
 
 
 def _local(at: datetime | None, zone: ZoneInfo) -> str:
