@@ -29,6 +29,7 @@ from archiver.errors import (
     RequestError,
     Said,
     StoreError,
+    highest,
 )
 from archiver.known import KnownOrders
 from archiver.ledger import Extension, extend_ledger
@@ -102,11 +103,9 @@ class NightReport:
     @property
     def exit(self) -> Exit:
         """The exit code: the highest alarm wins."""
-        codes = {failure.exit for failure in self.failures}
-        if any(day.counts.get("rejects") for day in self.days):
-            codes.add(Exit.REJECTS)
-        order = (Exit.ALARM, Exit.FORBIDDEN, Exit.TRY_LATER, Exit.FIX_REQUEST, Exit.REJECTS)
-        return next((code for code in order if code in codes), Exit.DONE)
+        rejects = any(day.counts.get("rejects") for day in self.days)
+        exits = [failure.exit for failure in self.failures]
+        return highest([*exits, Exit.REJECTS] if rejects else exits)
 
 
 @dataclass(slots=True)

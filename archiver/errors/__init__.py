@@ -26,6 +26,7 @@ from archiver.errors.base import (
     ArchiverError,
     Exit,
     Said,
+    highest,
 )
 from archiver.errors.forbidden import (
     LockedError,
@@ -131,4 +132,5 @@ __all__ = [
     "WitnessLateError",
     "WitnessLostError",
     "WorkerLostError",
+    "highest",
 ]

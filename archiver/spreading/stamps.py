@@ -7,7 +7,7 @@ far as a run gets, so that each has one in the end.
 import io
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from archiver import layout
@@ -36,6 +36,9 @@ A_RUN: Final = 20
 """Stamps that one run asks one authority for: some are counted, some are paid for."""
 KEPT: Final = 1_000
 """Checkpoints that wait; of more, the oldest are dropped: later stamps cover their entries."""
+
+AT_MOST: Final = timedelta(minutes=1)
+"""After so long a run leaves the rest to the next one: sightings come every few minutes."""
 
 log: Final = logging.getLogger(__name__)
 
@@ -82,7 +85,7 @@ def collect(
         )
         for one in record.waiting[: -A_RUN - 1 : -1]:
             record = _stamped(archive, authority, one)
-            if record.trouble is not None:
+            if record.trouble is not None or archive.clock.now() - now > AT_MOST:
                 break
     except ArchiverError as error:
         failures.append(error)

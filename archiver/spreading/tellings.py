@@ -19,9 +19,8 @@ from archiver.errors import (
     WitnessLateError,
     WitnessLostError,
 )
-from archiver.signed_note import parse_signatures, verify_cosignature
 from archiver.spreading.records import Trouble, WitnessRecord, change_record, read_record
-from archiver.witnesses import Confirmed, EndpointWitness, Head, History, Witness
+from archiver.witnesses import Confirmed, Head, History, Witness, cosigned
 
 LATE: Final = timedelta(days=1)
 """So long a witness or an authority may be down before anybody is told."""
@@ -141,24 +140,18 @@ def _keep(archive: Archive, witness: Witness, head: Head, lines: bytes) -> None:
     try:
         archive.store.put(key, io.BytesIO(lines), retain_until=archive.evidence_until())
     except AlreadyStoredError:
-        if not any(
-            holds_cosignature(archive.store.get(key, version.version_id), witness, head, key)
+        stored = (
+            archive.store.get(key, version.version_id)
             for version in versions_of(archive.store, key)
-        ):
+        )
+        if not any(_is_signed(content, witness, head, key) for content in stored):
             said = Said("this witness has not signed it", "不是此见证方的签名")
             raise TamperedError(key=key, detail=said) from None
 
 
-def holds_cosignature(content: bytes, witness: Witness, head: Head, where: str) -> bool:
-    """Tell whether stored signature lines show that a witness has seen a head."""
-    if not isinstance(witness, EndpointWitness):
-        return False
+def _is_signed(content: bytes, witness: Witness, head: Head, where: str) -> bool:
     try:
-        for line in parse_signatures(content.decode(), where=where):
-            for key in witness.keys:
-                if line.is_by(key):
-                    verify_cosignature(head.checkpoint.text, line, key, where=where)
-                    return True
-    except (TamperedError, UnicodeDecodeError):
-        pass
-    return False
+        cosigned(content, witness.keys, head.checkpoint.text, where=where)
+    except TamperedError:
+        return False
+    return True

@@ -5,7 +5,7 @@ kinds: lines in a file elsewhere, objects in a second store, a server that speak
 tlog-witness.
 """
 
-from archiver.witnesses.endpoint import EndpointWitness
+from archiver.witnesses.endpoint import EndpointWitness, cosigned
 from archiver.witnesses.file import FileWitness
 from archiver.witnesses.history import Confirmed, Head, History, Witness
 from archiver.witnesses.second_store import StoreWitness
@@ -18,4 +18,5 @@ __all__ = [
     "History",
     "StoreWitness",
     "Witness",
+    "cosigned",
 ]

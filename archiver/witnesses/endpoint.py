@@ -80,25 +80,14 @@ class EndpointWitness:
 
     def _cosigned(self, content: bytes, head: Head, old: int, now: datetime) -> Confirmed:
         try:
-            lines = parse_signatures(content.decode(), where=self.name)
-            signed = [
-                (line, verify_cosignature(head.checkpoint.text, line, key, where=self.name))
-                for line in lines
-                for key in self.keys
-                if line.is_by(key)
-            ]
-        except (UnicodeDecodeError, TamperedError) as error:
-            text = Said("it is no UTF-8", "不是 UTF-8")
-            detail = error.params["detail"] if isinstance(error, TamperedError) else text
+            at, lines = cosigned(content, self.keys, head.checkpoint.text, where=self.name)
+        except TamperedError as error:
+            detail = error.params["detail"]
             raise AnswerRefusedError(place=self.name, detail=detail) from None
-        if not signed:
-            said = Said("no signature by its key", "没有其密钥的签名")
-            raise AnswerRefusedError(place=self.name, detail=said)
-        at = max(at for _, at in signed)
         if at > now + TOLERANCE:
             said = Said("it signed in the future", "其签名时间在未来")
             raise AnswerRefusedError(place=self.name, detail=said)
-        return Confirmed(knew=old, at=at, lines="".join(f"{line}\n" for line, _ in signed).encode())
+        return Confirmed(knew=old, at=at, lines=lines)
 
     def _refused(self, answered: Answered, head: Head) -> AnswerRefusedError:
         if answered.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
@@ -122,3 +111,35 @@ def request(old: int, proof: Sequence[bytes], head: Head) -> bytes:
     """
     lines = "".join(f"{base64.b64encode(node).decode()}\n" for node in proof)
     return f"old {old}\n{lines}\n".encode() + head.content
+
+
+def cosigned(
+    content: bytes, keys: Sequence[VerifierKey], text: str, *, where: str
+) -> tuple[datetime, bytes]:
+    """Return when a witness has last seen a checkpoint, and its own of these signature lines.
+
+    Args:
+        content: Signature lines, as the witness answered them or as they are kept.
+        keys: The witness's, trusted.
+        text: The checkpoint's, verified.
+        where: The witness or the object, for the error.
+
+    Raises:
+        TamperedError: None of these keys has signed it, or a signature does not hold.
+    """
+    try:
+        lines = parse_signatures(content.decode(), where=where)
+    except UnicodeDecodeError:
+        said = Said("it is no UTF-8", "不是 UTF-8")
+        raise TamperedError(key=where, detail=said) from None
+    signed = [
+        (verify_cosignature(text, line, key, where=where), line)
+        for line in lines
+        for key in keys
+        if line.is_by(key)
+    ]
+    if not signed:
+        said = Said("no signature by its key", "没有其密钥的签名")
+        raise TamperedError(key=where, detail=said)
+    own = "".join(f"{line}\n" for _, line in signed)
+    return max(at for at, _ in signed), own.encode()

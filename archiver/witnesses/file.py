@@ -10,14 +10,14 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from archiver.errors import NoAnswerError, Said, TamperedError
-from archiver.signed_note import Checkpoint, open_checkpoint
+from archiver.signed_note import Checkpoint, VerifierKey, open_checkpoint
 from archiver.witnesses.history import Confirmed, Head, History, require_same_history
 
 FORMAT: Final = 1
@@ -30,6 +30,7 @@ class FileWitness:
 
     name: str
     path: Path
+    keys: Sequence[VerifierKey] = ()
 
     @property
     def place(self) -> str:

@@ -69,6 +69,10 @@ class Witness(Protocol):
     def place(self) -> str:
         """Where it is, for this host's memory; no secret."""
 
+    @property
+    def keys(self) -> Sequence[VerifierKey]:
+        """By what its signatures are checked; empty where it signs nothing."""
+
     def confirm(self, head: Head, history: History, *, confirmed: int, now: datetime) -> Confirmed:
         """Make the witness remember a head. A second call does no harm.
 

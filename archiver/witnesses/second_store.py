@@ -7,7 +7,7 @@ what the log has not signed counts for nothing.
 
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 from archiver import layout
 from archiver.errors import AlreadyStoredError, AnswerRefusedError, Said, TamperedError
 from archiver.ports import ObjectStore
-from archiver.signed_note import Checkpoint, open_checkpoint
+from archiver.signed_note import Checkpoint, VerifierKey, open_checkpoint
 from archiver.witnesses.history import Confirmed, Head, History, require_same_history
 
 LOOKED_AT: Final = 1_000
@@ -33,6 +33,7 @@ class StoreWitness:
     store: ObjectStore = field(repr=False)
     retain_until: datetime
     """Of what is written now."""
+    keys: Sequence[VerifierKey] = ()
 
     def confirm(self, head: Head, history: History, *, confirmed: int, now: datetime) -> Confirmed:
         """Store the head, its lock read back; see `Witness`."""

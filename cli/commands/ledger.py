@@ -86,6 +86,8 @@ def ledger_fields(found: "Ledger", installation: "Installation", waiting: int) -
         installation: Whose clock counts.
         waiting: Manifests that are not in it yet.
     """
+    from archiver.ledger import verifier_keys
+
     head, at = found.checkpoint(), found.grown_at
     now = installation.clock.now()
     return {
@@ -94,6 +96,7 @@ def ledger_fields(found: "Ledger", installation: "Installation", waiting: int) -
         "grown_at": instant(at) if at else None,
         "age_s": int((now - at).total_seconds()) if at else None,
         "waiting": waiting,
+        "keys": [str(key) for key in verifier_keys(found.archive)],
         "checkpoint": None
         if head is None
         else {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archiver.errors import ArchiverError, Exit, RollbackError
+from archiver.errors import ArchiverError, Exit, RollbackError, highest
 from cli.commands.init import lock_word
 from cli.commands.ledger import ledger_fields
 from cli.commands.nightly import instant
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from archiver.archive import Archive, SignedDocument
     from archiver.catalog import Catalog
     from archiver.ledger import Ledger
+    from archiver.spreading import Spread
     from archiver.status import SourceStatus, Status
     from archiver.wiring import Installation
     from cli.views.orphans import Leftovers
@@ -63,6 +64,7 @@ def status(call: Call, *, orphans: bool) -> Report:
     from archiver.lockproof import latest_proof
     from archiver.metrics import Survey
     from archiver.status import survey
+    from cli.views.witnesses import witness_fields
 
     installation = call.installation()
     archive = installation.archive()
@@ -84,10 +86,11 @@ def status(call: Call, *, orphans: bool) -> Report:
     alarms += _alarms(call, found)
     alarms += [alarm_of(gone, call.language, call.named_config) for gone in found.gone]
 
-    ledger, contradicted = _ledger(archive, catalog)
-    if contradicted is not None:
-        alarms.insert(0, alarm_of(contradicted, call.language, call.named_config))
+    ledger, contradicting = _ledger(archive, catalog)
+    alarms[:0] = [alarm_of(one, call.language, call.named_config) for one in contradicting]
     waiting = len(catalog.entries) - ledger.taken.manifests
+    told, troubles = _told(installation, archive, ledger.size)
+    alarms += [alarm_of(one, call.language, call.named_config) for one in troubles]
     leftovers = _leftovers(call, installation, catalog) if orphans else None
 
     def show(console: "Console") -> None:
@@ -96,34 +99,56 @@ def status(call: Call, *, orphans: bool) -> Report:
 
         show_status(console, call, found, archive, lock)
         show_head(console, call.words, archive.rules.zone, ledger, waiting)
+        if told is not None:
+            from cli.views.witnesses import show_witnesses
+
+            show_witnesses(console, call.words, told, archive.rules.zone)
         if leftovers is not None:
             from cli.views.orphans import show_orphans
 
             show_orphans(console, call.words, leftovers)
 
     return Report(
-        exit=Exit.ALARM if contradicted else _exit(found, doubt),
+        exit=highest([_exit(found, doubt), *(one.exit for one in [*troubles, *contradicting])]),
         alarms=alarms,
         fields={
             **_fields(found, lock, archive.document.name, archive.settings.description),
             "lock_proof_age_s": _age_seconds(archive, proof),
             "ledger": ledger_fields(ledger, installation, waiting),
+            **witness_fields(told, call.language),
             **(leftovers.fields() if leftovers is not None else {}),
         },
         show=show,
     )
 
 
-def _ledger(archive: "Archive", catalog: "Catalog") -> "tuple[Ledger, ArchiverError | None]":
+def _ledger(archive: "Archive", catalog: "Catalog") -> "tuple[Ledger, Sequence[ArchiverError]]":
     """Return the ledger as far as it can be read, and what contradicts it."""
     from archiver.ledger import Ledger, read_ledger
 
     try:
-        return read_ledger(archive, catalog), None
+        return read_ledger(archive, catalog), []
     except RollbackError as error:
         seen = Ledger(archive)
         seen.recall()
-        return seen, error
+        return seen, [error]
+
+
+def _told(
+    installation: "Installation", archive: "Archive", size: int
+) -> "tuple[Spread | None, Sequence[ArchiverError]]":
+    """Return who holds the ledger's head as far as this host knows, and what is wrong there."""
+    configuration = installation.configuration
+    if not (configuration.witness or configuration.timestamp):
+        return None, []
+    from archiver.spreading import remembered
+
+    try:
+        circle = installation.circle(archive)
+    except ArchiverError as error:
+        return None, [error]
+    found = remembered(archive, circle, size, archive.clock.now())
+    return found, found.failures
 
 
 def _leftovers(call: Call, installation: "Installation", catalog: "Catalog") -> "Leftovers":

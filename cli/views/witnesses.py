@@ -13,7 +13,7 @@ from cli.texts import Words
 
 if TYPE_CHECKING:
     from archiver.errors import Said
-    from archiver.spreading import Spread
+    from archiver.spreading import Holding, Spread, Stamps
 
 
 def witness_fields(found: "Spread | None", language: str) -> dict[str, Any]:
@@ -58,10 +58,9 @@ def show_news(console: Console, words: Words, found: "Spread", zone: ZoneInfo) -
 
 
 def is_whole(found: "Spread") -> bool:
-    """Tell whether everybody holds the latest checkpoint."""
-    held = [one.size for one in found.holdings] + [one.size for one in found.stamps]
-    waiting = any(one.waiting for one in found.stamps)
-    return all(size == found.size for size in held) and not waiting
+    """Tell whether everybody holds the latest checkpoint and owes nothing."""
+    everybody: list[Holding | Stamps] = [*found.holdings, *found.stamps]
+    return all(one.size == found.size and one.behind_since is None for one in everybody)
 
 
 def show_witnesses(console: Console, words: Words, found: "Spread", zone: ZoneInfo) -> None:

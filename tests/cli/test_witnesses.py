@@ -67,7 +67,7 @@ def test_who_holds_which_checkpoint_is_told_by_the_night_and_by_status(
     held = [one["checkpoint"] for one in status.document["witnesses"]]
     held += [one["checkpoint"] for one in status.document["timestamps"]]
     assert held == [status.document["ledger"]["size"]] * 4
-    assert status.document["log_keys"] == [key]
+    assert status.document["ledger"]["keys"] == [key]
     shown = terminal.archiver("status").out
     assert all(name in shown for name in ("share", "vault", "notary", "tsa"))
 
