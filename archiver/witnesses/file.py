@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from archiver.errors import NoAnswerError, Said, TamperedError
+from archiver.errors import AnswerRefusedError, NoAnswerError, Said, TamperedError
 from archiver.signed_note import Checkpoint, VerifierKey, open_checkpoint
 from archiver.witnesses.history import Confirmed, Head, History, require_same_history
 
 FORMAT: Final = 1
+LOOKED_AT: Final = 1_000
+"""Lines that claim more than the latest head and are not signed. Of more, nothing is confirmed."""
 _MODE: Final = 0o640
 
 
@@ -54,7 +56,7 @@ class FileWitness:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             with open(descriptor, "rb", closefd=False) as file:
                 content = file.read()
-            known = latest(content, head)
+            known = latest(content, head, self.name)
             if known is not None:
                 require_same_history(self.name, known, head, history)
             if known is None or known.size < head.size:
@@ -96,19 +98,25 @@ def line(head: Head, now: datetime) -> bytes:
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def latest(content: bytes, head: Head) -> Checkpoint | None:
-    """Return the largest head of this log that a file's lines hold and the log has signed."""
+def latest(content: bytes, head: Head, name: str) -> Checkpoint | None:
+    """Return the largest head of this log that a file's lines hold and the log has signed.
+
+    Raises:
+        AnswerRefusedError: Too many lines claim to be larger and are not signed.
+    """
     begin = f'{{"format":{FORMAT},"log":{json.dumps(head.checkpoint.origin)},"size":'
     pattern = re.compile(b"^" + re.escape(begin.encode()) + rb"([0-9]{1,19}),.*$", re.MULTILINE)
     # Sizes first: a file of years has some hundred thousand lines, and one of them is read.
-    found = sorted(
-        ((int(match[1]), match.span()) for match in pattern.finditer(content)), reverse=True
-    )
-    for size, (start, end) in found:
+    found = [(int(match[1]), match.span()) for match in pattern.finditer(content)]
+    largest = sorted(found, reverse=True)
+    for size, (start, end) in largest[:LOOKED_AT]:
         for checkpoint in _signed(content[start:end], head):
             if checkpoint.size == size:
                 return checkpoint
-    return None
+    if len(largest) <= LOOKED_AT:
+        return None
+    said = Said(f"{LOOKED_AT} lines are not this log's", f"有 {LOOKED_AT} 行不属于此账本")
+    raise AnswerRefusedError(place=name, detail=said)
 
 
 def _signed(found: bytes, head: Head) -> Iterator[Checkpoint]:

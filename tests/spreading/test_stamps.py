@@ -1,5 +1,6 @@
 """Each checkpoint is stamped by each authority, in the end; what waits is not forgotten."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from archiver.archive import versions_of
 from archiver.errors import Exit, TamperedError, TimestampLateError
 from archiver.spreading import Circle, Spread, Stamps, remembered, spread, stamps
 from archiver.timestamps import Authority, read_trust
+from tests.faults import FaultyStore
 from tests.ledger.books import Books, noted
 from tests.servers.authority import TimeAuthority
 from tests.servers.scripted import Reply
@@ -137,6 +139,29 @@ def test_a_host_that_has_forgotten_finds_the_stamp_of_another(
     assert found.failures == []
     assert found.stamps[0].size == 1
     assert len(list(versions_of(books.store, layout.timestamp_key(1, "tsa")))) == 1
+
+
+@pytest.mark.parametrize("lost_reply", [False, True])
+def test_whatever_call_of_the_store_fails_the_next_run_has_the_stamp(
+    books: Books, time_authority: TimeAuthority, lost_reply: bool
+) -> None:
+    books.clock.instant = datetime.now(UTC)
+    for fail_at in itertools.count():
+        grow(books, 10 + fail_at)
+        store = FaultyStore(books.store, lost_reply=lost_reply)
+        faulty = books.ledger(store=store)
+        store.calls, store.fail_at = 0, fail_at
+        found = spread(faulty.archive, faulty, Circle(authorities=[tsa(time_authority)]))
+        assert found.failures == []
+        if store.calls <= fail_at:  # each call has failed once
+            assert found.stamps[0].size == faulty.size
+            break
+        assert found.stamps[0].waiting == 1
+        found = collected(books, tsa(time_authority))
+        assert (found.stamps[0].size, found.stamps[0].waiting) == (faulty.size, 0)
+        token = books.store.get(layout.timestamp_key(faulty.size, "tsa"))
+        assert time_authority.holds(token, books.store.get(layout.checkpoint_key(faulty.size)))
+    assert fail_at > 0
 
 
 def test_something_else_at_a_tokens_key_is_an_alarm(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from archiver.errors import NoAnswerError, SplitViewError, WitnessAheadError
-from archiver.witnesses import Confirmed, FileWitness
+from archiver.errors import AnswerRefusedError, NoAnswerError, SplitViewError, WitnessAheadError
+from archiver.witnesses import Confirmed, FileWitness, file
 from tests.clock import NOON
 from tests.witnesses.logs import SmallLog
 
@@ -76,10 +76,25 @@ def test_an_older_head_at_the_end_hides_nothing(witness: FileWitness) -> None:
     told(witness, log)
     first = witness.path.read_bytes()
     told(witness, log.grow(5))
-    with witness.path.open("ab") as file:
-        file.write(first * 3)
+    with witness.path.open("ab") as replayed:
+        replayed.write(first * 3)
     with pytest.raises(WitnessAheadError):
         told(witness, log.at(2))
+
+
+def test_more_junk_than_is_looked_at_confirms_nothing(
+    witness: FileWitness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = SmallLog().grow(2)
+    told(witness, log)
+    line = witness.path.read_bytes().replace(b'"size":2', b'"size":9')
+    with witness.path.open("ab") as junk:
+        junk.write(line * 3)
+    monkeypatch.setattr(file, "LOOKED_AT", 3)
+    with pytest.raises(AnswerRefusedError, match="3 lines"):
+        told(witness, log)
+    monkeypatch.setattr(file, "LOOKED_AT", 4)
+    assert told(witness, log).knew == 2
 
 
 def test_a_share_that_is_not_mounted_is_no_fresh_file(witness: FileWitness) -> None:

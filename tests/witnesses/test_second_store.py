@@ -1,18 +1,30 @@
 """A second store keeps each head under a lock; what others write there counts for nothing."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archiver import layout
-from archiver.errors import AnswerRefusedError, SplitViewError, WitnessAheadError
-from archiver.ports import VersionEntry
+from archiver.configuration import parse_configuration
+from archiver.configured_witnesses import ConfiguredWitnesses
+from archiver.errors import (
+    AnswerRefusedError,
+    SplitViewError,
+    StoreAccessError,
+    WitnessAheadError,
+)
+from archiver.ports import LockMode, VersionEntry
 from archiver.stores.memory import MemoryStore
+from archiver.wiring import SystemClock
 from archiver.witnesses import Confirmed, StoreWitness, second_store
 from tests.clock import NOON, FrozenClock
+from tests.ledger.books import Books
+from tests.servers.seaweedfs import S3Bucket
 from tests.witnesses.logs import ARCHIVE, SmallLog
 
 UNTIL = NOON + timedelta(days=2200)
@@ -96,6 +108,43 @@ def test_more_junk_than_is_looked_at_confirms_nothing(
     assert told(witness, log).knew == 0
     with pytest.raises(AnswerRefusedError, match="3 objects"):
         told(witness, log)
+
+
+def test_a_bucket_is_asked_under_credentials_of_its_own(
+    s3_bucket: S3Bucket, tmp_path: Path
+) -> None:
+    environment = {"W_ACCESS": s3_bucket.access_key, "W_SECRET": s3_bucket.secret_key}
+
+    def opened(environment: Mapping[str, str]) -> StoreWitness:
+        section = {
+            "name": "vault",
+            "url": f"{s3_bucket.url}/place",
+            "endpoint": s3_bucket.endpoint,
+            "region": s3_bucket.region,
+            "access_key_env": "W_ACCESS",
+            "secret_key_env": "W_SECRET",
+        }
+        basis = {"name": "shop-1", "role": "platform", "legal_basis": "电子商务法第三十一条"}
+        fields = {"archive": basis, "store": {"url": "dir:vault"}, "witness": [section]}
+        configuration = parse_configuration(fields)
+        archive = replace(books.archive(), clock=SystemClock())
+        circle = ConfiguredWitnesses(configuration, tmp_path, environment).circle(archive)
+        (witness,) = circle.witnesses
+        assert isinstance(witness, StoreWitness)
+        return witness
+
+    books, log = Books.found(tmp_path), SmallLog()
+    for size in (9, 10):
+        told(opened(environment), log.grow(size - len(log.entries)))
+    witness = opened(environment)
+    with pytest.raises(WitnessAheadError):
+        told(witness, log.at(9))
+    (latest, _) = witness.store.list_versions(layout.witness_folder(witness.archive))
+    assert layout.witnessed_size(latest.key) == 10
+    locked = witness.store.head(latest.key, latest.version_id)
+    assert (locked.mode, locked.retain_until) == (LockMode.COMPLIANCE, witness.retain_until)
+    with pytest.raises(StoreAccessError):
+        told(opened({**environment, "W_SECRET": "wrong"}), log)
 
 
 class Racing(MemoryStore):
