@@ -58,7 +58,7 @@ def nightly(call: Call, *, as_of: datetime | None) -> Report:
         report = night.run(last)
         names = [section.name for section in installation.configuration.source]
         found = survey(night.catalog, archive.rules, archive.clock.now(), names)
-        call.survey = Survey(status=found, lock=lock, zone=archive.rules.zone)
+        call.survey = Survey(status=found, lock=lock, zone=archive.rules.zone, spread=report.spread)
     fields = {
         "lock": lock,
         "days": [day_fields(day) for day in report.days],

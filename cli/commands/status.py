@@ -1,6 +1,7 @@
 """`archiver status`: which days are sealed, which are missing, under what kind of lock."""
 
 import sys
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,7 @@ def status(call: Call, *, orphans: bool) -> Report:
     alarms[:0] = [alarm_of(one, call.language, call.named_config) for one in contradicting]
     waiting = len(catalog.entries) - ledger.taken.manifests
     told, troubles = _told(installation, archive, ledger.size)
+    call.survey = replace(call.survey, spread=told)
     alarms += [alarm_of(one, call.language, call.named_config) for one in troubles]
     leftovers = _leftovers(call, installation, catalog) if orphans else None
 
