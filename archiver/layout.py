@@ -41,6 +41,9 @@ _RETIREMENT_KEY: Final = re.compile(r"retirements/([a-z0-9][a-z0-9_-]{0,63})\.js
 _SIGHTING_KEY: Final = re.compile(
     r"sightings/([a-z0-9][a-z0-9_-]{0,63})/([0-9]{4}-[0-9]{2}-[0-9]{2})/[0-9a-f]{32}\.json"
 )
+_BESIDE: Final = r"([1-9][0-9]{0,7})/([a-z0-9][a-z0-9_-]{0,63})(?:\.[0-9a-f]{8})?"
+_COSIGNATURE_KEY: Final = re.compile(COSIGNATURES + _BESIDE)
+_TIMESTAMP_KEY: Final = re.compile(TIMESTAMPS + _BESIDE + r"\.tsr")
 _WITNESS_KEY: Final = re.compile(r"witness/[0-9a-f]{32}/([0-9]{10})-(0|[1-9][0-9]{0,9})")
 _PROOF_KEY: Final = re.compile(r"proofs/([0-9]{8})\.json")
 _LEDGER_KEY: Final = re.compile(r"ledger/([0-9]{8})(?:-[0-9a-f]{8})?\.json")
@@ -173,14 +176,33 @@ def checkpoint_size(key: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def cosignature_key(size: int, witness: str) -> str:
-    """Return the key of what a witness has signed under a checkpoint."""
-    return f"{COSIGNATURES}{size}/{witness}"
+def cosignature_key(size: int, witness: str, aside: str = "") -> str:
+    """Return the key of what a witness has signed under a checkpoint.
+
+    Args:
+        size: The checkpoint's.
+        witness: Its name in the configuration.
+        aside: 32 random bits, hexadecimal, where something foreign lies at its own key.
+    """
+    return f"{COSIGNATURES}{size}/{witness}.{aside}" if aside else f"{COSIGNATURES}{size}/{witness}"
 
 
-def timestamp_key(size: int, authority: str) -> str:
-    """Return the key of an authority's time stamp of a checkpoint."""
-    return f"{TIMESTAMPS}{size}/{authority}.tsr"
+def cosignature_place(key: str) -> tuple[int, str] | None:
+    """Return size and witness in the key of signature lines, None for any other key."""
+    match = _COSIGNATURE_KEY.fullmatch(key)
+    return (int(match[1]), match[2]) if match else None
+
+
+def timestamp_key(size: int, authority: str, aside: str = "") -> str:
+    """Return the key of an authority's time stamp of a checkpoint; as `cosignature_key`."""
+    name = f"{authority}.{aside}" if aside else authority
+    return f"{TIMESTAMPS}{size}/{name}.tsr"
+
+
+def timestamp_place(key: str) -> tuple[int, str] | None:
+    """Return size and authority in the key of a time stamp, None for any other key."""
+    match = _TIMESTAMP_KEY.fullmatch(key)
+    return (int(match[1]), match[2]) if match else None
 
 
 def sightings_folder(source: str, month_or_day: str = "") -> str:

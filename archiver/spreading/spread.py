@@ -121,7 +121,7 @@ def _again(
         return holding, [ahead, error]
     if head is None or head.size < int(str(ahead.params["held"])):
         return holding, [ahead]
-    return tell(archive, witness, head, log, archive.clock.now())
+    return tell(archive, witness, head, _OneAtATime(log), archive.clock.now())
 
 
 def _head(archive: Archive, log: Log) -> Head | None:
@@ -140,5 +140,7 @@ class _OneAtATime:
 
     def consistency(self, old: int, new: int) -> Sequence[bytes]:
         """Return what shows that the tree continues."""
+        if old in (0, new):
+            return []  # nothing has to be shown, and nothing read
         with self._alone:
             return self.log.consistency(old, new)

@@ -4,23 +4,22 @@ The newest checkpoint comes first: its stamp covers all entries before it. Older
 far as a run gets, so that each has one in the end.
 """
 
-import io
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from archiver import layout
-from archiver.archive import Archive, versions_of
+from archiver.archive import Archive
 from archiver.errors import (
-    AlreadyStoredError,
     AnswerRefusedError,
     ArchiverError,
     Exit,
     Said,
-    TamperedError,
     TimestampLateError,
 )
+from archiver.spreading.keeping import keep
 from archiver.spreading.records import (
     AuthorityRecord,
     Trouble,
@@ -29,7 +28,7 @@ from archiver.spreading.records import (
     read_record,
 )
 from archiver.spreading.tellings import LATE
-from archiver.timestamps import Authority, stamp, verify_token
+from archiver.timestamps import Authority, Token, stamp, verify_token
 from archiver.witnesses import Head
 
 A_RUN: Final = 20
@@ -84,7 +83,8 @@ def collect(
             archive, AuthorityRecord, name, authority.url, lambda it: _with(it, head, now)
         )
         for one in record.waiting[: -A_RUN - 1 : -1]:
-            record = _stamped(archive, authority, one)
+            record, more = _stamped(archive, authority, one)
+            failures += more
             if record.trouble is not None or archive.clock.now() - now > AT_MOST:
                 break
     except ArchiverError as error:
@@ -117,53 +117,49 @@ def _with(record: AuthorityRecord, head: Head, now: datetime) -> AuthorityRecord
     return record.model_copy(update={"waiting": (*record.waiting, one)[-KEPT:]})
 
 
-def _stamped(archive: Archive, authority: Authority, one: Waiting) -> AuthorityRecord:
-    """Have one checkpoint stamped, and take it from those that wait.
-
-    Raises:
-        TamperedError: Something else lies at the token's key.
-    """
-    content = one.checkpoint.encode()
+def _stamped(
+    archive: Archive, authority: Authority, one: Waiting
+) -> tuple[AuthorityRecord, list[ArchiverError]]:
+    """Have one checkpoint stamped, and take it from those that wait."""
+    failures = list[ArchiverError]()
     trouble: ArchiverError | None = None
-    at: datetime | None = None
+    token: Token | None = None
     try:
-        token = stamp(authority, content, archive.clock)
-        at = _kept(archive, authority, one, token.content) or token.at
+        token = stamp(authority, one.checkpoint.encode(), archive.clock)
+        foreign = keep(
+            archive,
+            partial(layout.timestamp_key, one.size, authority.name),
+            token.content,
+            lambda content, key: _is_stamped(content, authority, one, key),
+        )
+        failures += [foreign] if foreign else []
     except ArchiverError as error:
-        if error.exit is Exit.ALARM:
-            raise
         trouble = error
         about = {"authority": authority.name, "code": error.code, "reason": str(error)}
         log.warning("authority does not stamp", extra=about)
+        if error.exit is Exit.ALARM:
+            failures.append(error)
 
     def change(before: AuthorityRecord) -> AuthorityRecord:
-        if trouble is not None:
-            return before.model_copy(update={"trouble": Trouble.of(trouble)})
+        if trouble is not None or token is None:
+            return before.model_copy(update={"trouble": trouble and Trouble.of(trouble)})
         larger = one.size > before.size
         return before.model_copy(
             update={
                 "size": max(one.size, before.size),
-                "stamped_at": at if larger else before.stamped_at,
+                "stamped_at": token.at if larger else before.stamped_at,
                 "waiting": tuple(each for each in before.waiting if each.size != one.size),
                 "trouble": None,
             }
         )
 
-    return change_record(archive, AuthorityRecord, authority.name, authority.url, change)
+    record = change_record(archive, AuthorityRecord, authority.name, authority.url, change)
+    return record, failures
 
 
-def _kept(archive: Archive, authority: Authority, one: Waiting, token: bytes) -> datetime | None:
-    """Store a token; return the time of the one that lay there already, if one did."""
-    key = layout.timestamp_key(one.size, authority.name)
+def _is_stamped(content: bytes, authority: Authority, one: Waiting, where: str) -> bool:
     try:
-        archive.store.put(key, io.BytesIO(token), retain_until=archive.evidence_until())
-    except AlreadyStoredError:
-        for version in versions_of(archive.store, key):
-            stored = archive.store.get(key, version.version_id)
-            try:
-                return verify_token(stored, one.checkpoint.encode(), authority.trust, key)
-            except AnswerRefusedError:
-                continue
-        said = Said("this authority has not stamped it", "不是此机构的时间戳")
-        raise TamperedError(key=key, detail=said) from None
-    return None
+        verify_token(content, one.checkpoint.encode(), authority.trust, where)
+    except AnswerRefusedError:
+        return False
+    return True

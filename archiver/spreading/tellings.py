@@ -1,16 +1,16 @@
 """One witness is told a head, and what becomes of it is remembered."""
 
-import io
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from archiver import layout
-from archiver.archive import Archive, versions_of
+from archiver.archive import Archive
 from archiver.errors import (
-    AlreadyStoredError,
     ArchiverError,
+    ClockError,
     Exit,
     LockNotHonouredError,
     Said,
@@ -19,6 +19,7 @@ from archiver.errors import (
     WitnessLateError,
     WitnessLostError,
 )
+from archiver.spreading.keeping import keep
 from archiver.spreading.records import Trouble, WitnessRecord, change_record, read_record
 from archiver.witnesses import Confirmed, Head, History, Witness, cosigned
 
@@ -71,14 +72,20 @@ def tell(
                 WitnessLostError(witness=witness.name, confirmed=record.size, held=confirmed.knew)
             )
         if confirmed.lines is not None:
-            _keep(archive, witness, head, confirmed.lines)
+            foreign = keep(
+                archive,
+                partial(layout.cosignature_key, head.size, witness.name),
+                confirmed.lines,
+                lambda content, key: _is_signed(content, witness, head, key),
+            )
+            failures += [foreign] if foreign else []
     except ArchiverError as error:
         trouble = error
         about = {"witness": witness.name, "code": error.code, "reason": str(error)}
         log.warning("witness does not confirm", extra=about)
-        # A second store that cannot lock is a poor witness; it says nothing about ours.
-        lockless = confirmed is None and isinstance(error, LockNotHonouredError)
-        if error.exit is Exit.ALARM and not lockless:
+        # A second store that cannot lock, or has another time, says nothing about ours.
+        theirs = confirmed is None and isinstance(error, LockNotHonouredError | ClockError)
+        if error.exit is Exit.ALARM and not theirs:
             failures.append(error)
 
     def change(before: WitnessRecord) -> WitnessRecord:
@@ -127,26 +134,6 @@ def _confirmed(
     if record.size > head.size:  # known without asking, and also while it is down
         raise WitnessAheadError(witness=witness.name, held=record.size, size=head.size)
     return witness.confirm(head, history, confirmed=record.size, now=now)
-
-
-def _keep(archive: Archive, witness: Witness, head: Head, lines: bytes) -> None:
-    """Store signature lines beside the ledger.
-
-    Raises:
-        TamperedError: Something else lies there, which this witness has not signed.
-        StoreError: Nothing is known.
-    """
-    key = layout.cosignature_key(head.size, witness.name)
-    try:
-        archive.store.put(key, io.BytesIO(lines), retain_until=archive.evidence_until())
-    except AlreadyStoredError:
-        stored = (
-            archive.store.get(key, version.version_id)
-            for version in versions_of(archive.store, key)
-        )
-        if not any(_is_signed(content, witness, head, key) for content in stored):
-            said = Said("this witness has not signed it", "不是此见证方的签名")
-            raise TamperedError(key=key, detail=said) from None
 
 
 def _is_signed(content: bytes, witness: Witness, head: Head, where: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from archiver import layout
 from archiver.archive import versions_of
 from archiver.errors import Exit, TamperedError, TimestampLateError
-from archiver.spreading import Circle, Spread, Stamps, remembered, spread, stamps
+from archiver.spreading import Circle, Spread, remembered, spread, stamps
 from archiver.timestamps import Authority, read_trust
 from tests.faults import FaultyStore
 from tests.ledger.books import Books, noted
@@ -164,7 +164,7 @@ def test_whatever_call_of_the_store_fails_the_next_run_has_the_stamp(
     assert fail_at > 0
 
 
-def test_something_else_at_a_tokens_key_is_an_alarm(
+def test_something_else_at_a_tokens_key_is_an_alarm_and_keeps_no_stamp_away(
     books: Books, time_authority: TimeAuthority
 ) -> None:
     books.clock.instant = datetime.now(UTC)
@@ -174,6 +174,10 @@ def test_something_else_at_a_tokens_key_is_an_alarm(
     (failure,) = found.failures
     assert isinstance(failure, TamperedError)
     assert key in str(failure)
-    assert found.stamps == [
-        Stamps(authority="tsa", size=0, waiting=1, behind_since=books.clock.now())
-    ]
+    assert (found.stamps[0].size, found.stamps[0].waiting) == (1, 0)
+    keys = {one.key for one in books.store.list_versions(layout.TIMESTAMPS)} - {key}
+    assert {layout.timestamp_place(one) for one in keys} == {(1, "tsa")}
+    assert time_authority.holds(
+        books.store.get(keys.pop()), books.store.get(layout.checkpoint_key(1))
+    )
+    assert collected(books, tsa(time_authority)).failures == []  # it was told

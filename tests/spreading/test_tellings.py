@@ -13,6 +13,7 @@ from archiver.errors import (
     ArchiverError,
     Exit,
     SplitViewError,
+    StoreError,
     TamperedError,
     WitnessAheadError,
     WitnessLateError,
@@ -206,7 +207,7 @@ def test_a_second_store_that_cannot_lock_is_a_poor_witness_and_no_alarm(books: B
     assert "cannot lock" in str(found.holdings[0].reason)
 
 
-def test_something_else_at_a_cosignatures_key_is_an_alarm(
+def test_something_else_at_a_cosignatures_key_is_an_alarm_and_keeps_none_away(
     books: Books, witness_server: WitnessServer
 ) -> None:
     books.clock.instant = datetime.now(UTC)
@@ -217,7 +218,28 @@ def test_something_else_at_a_cosignatures_key_is_an_alarm(
     (failure,) = found.failures
     assert isinstance(failure, TamperedError)
     assert key in str(failure)
-    assert found.holdings[0].size == 0
+    assert found.holdings[0].size == 3
+    keys = {one.key for one in books.store.list_versions(layout.COSIGNATURES)} - {key}
+    assert {layout.cosignature_place(one) for one in keys} == {(3, "notary")}
+    (line,) = parse_signatures(books.store.get(keys.pop()).decode(), where=key)
+    assert line.is_by(witness_server.verifier)
+
+
+def test_a_witness_that_is_ahead_of_a_store_that_is_silent_is_an_alarm_with_both(
+    books: Books, share: FileWitness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = books.ledger("this host")
+    grow(books, 4)
+    told(books, share)
+
+    def silent(_: Ledger) -> None:
+        raise StoreError(key="ledger/", detail="timeout")
+
+    monkeypatch.setattr(Ledger, "refresh", silent)
+    assert codes(told(books, share, ledger=ledger).failures) == [
+        "witness-ahead",
+        "store-unavailable",
+    ]
 
 
 @pytest.mark.parametrize("lost_reply", [False, True])
