@@ -1,12 +1,14 @@
 """Nights tell witnesses and authorities the ledger's head, and say who holds it."""
 
 import re
+import shutil
+from datetime import timedelta
 from pathlib import Path
 
 from archiver import layout
 from archiver.signed_note import VerifierKey
 from archiver.stores.directory import DirectoryStore
-from tests.cli.conftest import Terminal
+from tests.cli.conftest import Terminal, last_closed_day
 from tests.clock import FrozenClock
 from tests.servers.authority import TimeAuthority
 from tests.servers.witness import WitnessServer
@@ -39,7 +41,7 @@ def test_who_holds_which_checkpoint_is_told_by_the_night_and_by_status(
     )
     terminal.configure(("[[source]]", sections))
     assert terminal.archiver("init").exit == 0
-    terminal.shop(orders=12, days=2)
+    terminal.shop(orders=6, days=2)
 
     # The share is not there, and the notary does not know this log: nothing waits for them.
     night = terminal.json("nightly")
@@ -77,11 +79,40 @@ def test_who_holds_which_checkpoint_is_told_by_the_night_and_by_status(
     assert store.get(layout.cosignature_key(held[0], "notary")).startswith("— witness".encode())
 
 
+def test_everything_set_back_this_host_included_is_found_out_by_the_next_night(
+    terminal: Terminal,
+) -> None:
+    share = '[[witness]]\nname = "share"\nurl = "file:share/heads"\n[[source]]'
+    terminal.configure(("[[source]]", share))
+    (terminal.folder / "share").mkdir()
+    assert terminal.archiver("init").exit == 0
+    terminal.shop(orders=6, days=2)
+    before = last_closed_day() - timedelta(days=1)
+    terminal.archiver("nightly", "--as-of", str(before))
+    kept = [terminal.folder / name for name in ("vault", "index")]
+    for folder in kept:
+        shutil.copytree(folder, folder.with_name(f"{folder.name}-kept"))
+    assert terminal.json("nightly").exit in (0, NIGHTS)
+    for folder in kept:
+        shutil.rmtree(folder)
+        folder.with_name(f"{folder.name}-kept").rename(folder)
+
+    night = terminal.json("nightly", "--as-of", str(before))  # nothing is new
+    assert night.exit == 20
+    assert night.codes == ["witness-ahead"]
+    later = terminal.json("nightly")  # as many entries as the witness knows, and others
+    assert later.exit == 20
+    assert "split-view" in later.codes
+    status = terminal.json("status")
+    assert status.exit == 20
+    assert "split-view" in status.codes
+
+
 def test_a_mistake_in_a_witness_keeps_no_day_open(terminal: Terminal) -> None:
     section = '[[timestamp]]\nname = "tsa"\nurl = "http://127.0.0.1:1"\nca = "no.pem"\n[[source]]'
     terminal.configure(("[[source]]", section))
     assert terminal.archiver("init").exit == 0
-    terminal.shop(orders=12, days=2)
+    terminal.shop(orders=6, days=2)
     night = terminal.json("nightly")
     assert "configuration" in night.codes
     assert str(Path("no.pem")) in night.out
