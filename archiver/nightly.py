@@ -38,6 +38,8 @@ from archiver.naming import DayReport, Namer
 from archiver.passes import Sealer
 from archiver.ports import Progress
 from archiver.run_locks import Reservation
+from archiver.sightings import Sightings, compare, sealed_lately
+from archiver.sightings import told as told_of_sightings
 from archiver.spreading import Circle, Spread, spread
 
 LEAVE_IT: Final = (StoreError.code, AnotherRunError.code)
@@ -200,6 +202,20 @@ class Night:
         reserved = self.reservation.days_of(source.source.name) if self.reservation else ()
         for span in spans.plan_night(source.source, self.archive.rules, sealed, last, reserved):
             yield from self._seal_span(source, span)
+        self._compare(source)
+
+    def _compare(self, source: MappedSource) -> None:
+        """Compare what was sighted with what is sealed now."""
+        name, now = source.source.name, self.archive.clock.now()
+        days = sealed_lately(self.catalog, name, self.archive.rules, now)
+        if not days:
+            return
+        compared = compare(self.archive, source, self.known, days)
+        Sightings(self.archive).forget(name, min(days))
+        about = {"source": name, "sealed": compared.sealed, "progressed": compared.progressed}
+        found = {"waiting": compared.waiting, "findings": len(compared.findings)}
+        log.info("sightings compared", extra=about | found)
+        self._alarms += told_of_sightings(name, compared)
 
     def _seal_span(self, source: MappedSource, span: Span) -> Iterator[DayReport]:
         """Seal the days of one pass, then write their manifests, oldest first."""

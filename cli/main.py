@@ -33,6 +33,7 @@ from cli.commands.report import report
 from cli.commands.reveal import reveal
 from cli.commands.schedule import schedule
 from cli.commands.show import diagnose, show, why
+from cli.commands.sight import sight
 from cli.commands.source import source
 from cli.commands.status import status
 from cli.commands.update_index import update_index
@@ -115,7 +116,8 @@ def program() -> None:
 
 
 for _command in (
-    *(demo, init, source, prove_lock, nightly, backfill, reconcile, status, ledger, schedule),
+    *(demo, init, source, prove_lock, nightly, sight, backfill, reconcile, status),
+    *(ledger, schedule),
     *(rebuild_index, update_index, find, show, why, diagnose, reveal, report),
 ):
     program.add_command(_command)

@@ -446,3 +446,24 @@ class LedgerPart(Document):
     """Roots of the largest complete subtrees of the entries before it, left to right."""
     entries: list[str] = Field(min_length=1)
     """Each is the exact text of a `LedgerEntry`; its leaf hash is over these bytes."""
+
+
+class Sighting(Document):
+    """`sightings/<source>/<day>/<32 hex>.json`: finished orders as they were before their night."""
+
+    format: Literal[1] = 1
+    kind: Literal["sighting"] = "sighting"
+    archive: str
+    source: Name
+    day: date
+    """With whose sealing its entries are compared."""
+    created_at: Instant
+    since: Instant
+    """What ended or changed from here on was looked at …"""
+    until: Instant
+    """… up to this instant; `since`, where further sightings of the same look follow."""
+    mapping_digest: Hex32
+    """Digests of another mapping say nothing about these."""
+    rows: int = Field(ge=1)
+    sealed: Base64
+    """Entries of 75 bytes (FORMAT.md 6), zlib, AES-256-GCM."""

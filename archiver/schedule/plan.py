@@ -19,6 +19,8 @@ WORK: Final = timedelta(hours=4)
 CHECK_AFTER: Final = timedelta(minutes=10)
 """After `sealed_by`."""
 RETRY_AFTER: Final = timedelta(minutes=15)
+SIGHT_EVERY: Final = timedelta(minutes=5)
+"""From the end of an order to its sighting: so long may it be changed unseen."""
 RETRIES: Final = 8
 """Two hours of a source or a store that is down; then it is a matter for people."""
 ENVIRONMENT_FOLDER: Final = Path("/etc/archiver")
