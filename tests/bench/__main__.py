@@ -19,6 +19,7 @@ from tests.bench import (
     profile,
     puts,
     sealing,
+    sight,
     startup,
     status,
 )
@@ -31,6 +32,7 @@ BENCHMARKS = {
     for module in (
         startup,
         status,
+        sight,
         puts,
         encryption,
         sealing,
