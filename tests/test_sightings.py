@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -15,12 +16,14 @@ from archiver.capture import MappedSource
 from archiver.catalog import Catalog
 from archiver.errors import ArchiverError, Exit, SourceRetiredError, StoreError
 from archiver.known import KnownOrders
+from archiver.ledger import Ledger
 from archiver.mapping import OrderMapping
 from archiver.nightly import NightReport
 from archiver.ports import NO_PURGES, ObjectStore, Purges, RawPage, VersionEntry, Window
 from archiver.retirement import retire
-from archiver.sightings import Sight, sight
+from archiver.sightings import Looked, Sight, look_around, sight
 from archiver.sightings.reading import Sightings
+from schemas.documents import LedgerEntry
 from tests import cards
 from tests.archives import RULES, RowsSource, Silent
 from tests.desk import Desk, at, founded, march
@@ -420,6 +423,47 @@ def test_a_sight_while_a_night_runs_is_compared_by_the_next_one(tmp_path: Path) 
     assert len(desk.audit().orders) == 5
 
 
+def around(desk: Desk, store: ObjectStore | None = None) -> Looked:
+    archive = desk.open(store)
+    catalog = Catalog(archive, desk.place.folder / "index" / "manifests")
+    return look_around(archive, catalog, [mapped(desk)], Silent())
+
+
+def entered(desk: Desk) -> list[str]:
+    ledger = Ledger(desk.open())
+    ledger.refresh()
+    entries = [LedgerEntry.model_validate_json(text) for text in ledger.entries]
+    return [entry.key for entry in entries if entry.kind == "sighting"]
+
+
+@pytest.mark.parametrize("lost_reply", [False, True])
+def test_a_sighting_is_in_the_ledger_once_wherever_its_look_dies(
+    tmp_path: Path, *, lost_reply: bool
+) -> None:
+    desk = shop(tmp_path)
+    calls = Count(desk.store)
+    assert around(desk, calls).exit is Exit.DONE
+    for fail_at in range(0, calls.calls.total(), 3):
+        desk.clock.instant += MINUTES
+        desk.rows.append(sold(100 + fail_at, desk.clock.instant))
+        with suppress(StoreError):
+            around(desk, FaultyStore(desk.store, fail_at=fail_at, lost_reply=lost_reply))
+    desk.clock.instant += MINUTES
+    around(desk)
+    assert night(desk).failures == []
+    assert sorted(entered(desk)) == sorted(sightings(desk))
+
+
+def test_one_source_that_is_down_does_not_keep_others_from_being_sighted(tmp_path: Path) -> None:
+    desk = shop(tmp_path)
+    down = RowsSource(desk.source.mapping, [sold(50)], name="down", dies_after=0)
+    archive = desk.open()
+    catalog = Catalog(archive, tmp_path / "index" / "manifests")
+    looked = look_around(archive, catalog, [mapped(desk, down), mapped(desk)], Silent())
+    assert [error.code for error in looked.failures] == ["source-unavailable"]
+    assert (looked.exit, looked.sighted) == (Exit.TRY_LATER, 3)
+
+
 def test_a_clock_that_was_ahead_leaves_no_gap(tmp_path: Path) -> None:
     desk = shop(tmp_path)
     desk.clock.instant = LATE + 4 * MINUTES
@@ -457,7 +501,7 @@ def test_a_night_without_sightings_pays_one_request(tmp_path: Path) -> None:
     desk.clock.instant = at(6, 3)
     store = Listed(desk.store)
     desk.night(store=store)
-    assert [one for one in store.prefixes if one.startswith("sight")] == ["sightings/main/"]
+    assert [one for one in store.prefixes if one.startswith("sightings/m")] == ["sightings/main/"]
 
 
 def test_local_copies_are_used_and_those_of_days_past_are_removed(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from typing import Final
 from archiver.archive import Archive
 from archiver.capture import MappedSource
 from archiver.catalog import Catalog
-from archiver.errors import ArchiverError, Exit
+from archiver.errors import AnotherRunError, ArchiverError, Exit
 from archiver.known import KnownOrders
+from archiver.ledger import Extension, extend_ledger
 from archiver.ports import Progress
 from archiver.sightings.comparing import Compared, compare, days_sealed, sealed_lately, told
 from archiver.sightings.taking import Sight, sight
@@ -29,6 +30,8 @@ class Looked:
 
     sights: list[Sight] = field(default_factory=list)
     failures: list[ArchiverError] = field(default_factory=list)
+    ledger: Extension | None = None
+    """What became of the ledger; None where nothing was new, or it is left to the next run."""
 
     @property
     def exit(self) -> Exit:
@@ -60,11 +63,14 @@ class Judged:
         return _gravest(self.alarms)
 
 
-def look_around(archive: Archive, sources: Sequence[MappedSource], progress: Progress) -> Looked:
-    """Sight all sources.
+def look_around(
+    archive: Archive, catalog: Catalog, sources: Sequence[MappedSource], progress: Progress
+) -> Looked:
+    """Sight all sources, and enter what is new into the ledger.
 
     Args:
         archive: Opened to seal.
+        catalog: The manifests, not yet read; they are, if there is something to enter.
         sources: The configured ones.
         progress: Shown the rows as they come.
     """
@@ -86,8 +92,25 @@ def look_around(archive: Archive, sources: Sequence[MappedSource], progress: Pro
             log.info("sighted", extra={"source": name, **counts})
         finally:
             progress.finish()
+    if looked.sighted:
+        _enter(archive, catalog, sources, looked)
     looked.failures += archive.alarms
     return looked
+
+
+def _enter(
+    archive: Archive, catalog: Catalog, sources: Sequence[MappedSource], looked: Looked
+) -> None:
+    """Take new sightings into the ledger; they stand whatever comes of it."""
+    try:
+        catalog.refresh()
+        names = [source.source.name for source in sources]
+        looked.ledger = extend_ledger(archive, catalog, names)
+    except AnotherRunError:
+        log.info("ledger left to the next run")  # somebody else extends it just now
+    except ArchiverError as error:
+        log.error("ledger failed", extra={"code": error.code, "reason": str(error)})  # noqa: TRY400  as above
+        looked.failures.append(error)
 
 
 def judge(

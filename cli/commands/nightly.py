@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from archiver.naming import DayReport
     from archiver.nightly import NightReport
+    from archiver.sightings import Looked
 
 PARTITIONS = ("orders", "rejects")
 """The kinds of objects that hold rows; segments and known entries describe those."""
@@ -92,7 +93,7 @@ def day_fields(day: "DayReport") -> dict[str, Any]:
     }
 
 
-def extension_fields(report: "NightReport") -> dict[str, Any] | None:
+def extension_fields(report: "NightReport | Looked") -> dict[str, Any] | None:
     """Return what a run did to the ledger; None where it could not be extended."""
     if report.ledger is None:
         return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.commands.nightly import instant
+from cli.commands.nightly import extension_fields, instant
 from cli.options import Call, command
 from cli.report import Report, alarm_of
 
@@ -94,7 +94,7 @@ def _sighted(call: Call, installation: "Installation", sources: list["MappedSour
     ):
         archive = installation.archive(to_seal=True)
         call.archive = archive.id
-        looked = look_around(archive, sources, bar)
+        looked = look_around(archive, installation.catalog(archive), sources, bar)
 
     def show(console: "Console") -> None:
         from cli.views.sightings import show_sights
@@ -105,7 +105,10 @@ def _sighted(call: Call, installation: "Installation", sources: list["MappedSour
     return Report(
         exit=looked.exit,
         alarms=[alarm_of(one, call.language, call.named_config) for one in failures],
-        fields={"sources": [_sight_fields(one) for one in looked.sights]},
+        fields={
+            "sources": [_sight_fields(one) for one in looked.sights],
+            "ledger": extension_fields(looked),
+        },
         show=show,
     )
 

@@ -53,10 +53,10 @@ def test_a_look_is_told_and_what_was_changed_before_its_night_is_listed(
     assert (source["source"], source["sighted"]) == ("main", 3)
     [sighting] = source["sightings"]
     assert sighting["rows"] == 3
+    assert looked.document["ledger"]["entered"] >= 1
+    assert looked.document["ledger"]["checkpoint"].startswith("checkpoints/")
     assert sighting["key"].startswith(f"sightings/main/{sighting['day']}/")
-    assert founded.json("sight").document["sources"][0]["sightings"] == []
     assert "均无新内容" in founded.archiver("sight", "--lang", "zh").out
-    assert "nothing new" in founded.archiver("sight").out
 
     run(founded, "UPDATE orders SET actual_price = 0.01 WHERE order_sn LIKE '%7001'")
     run(founded, "UPDATE orders SET status = 1 WHERE order_sn LIKE '%7002'")
@@ -80,13 +80,11 @@ def test_a_look_is_told_and_what_was_changed_before_its_night_is_listed(
         "7003": ["gone"],
     }
     assert {one["sighting"] for one in findings} == {sighting["key"]}
-    shown = founded.archiver("sight", "--compare", "--lang", "zh")
-    assert "改为未付款状态" in shown.out
     day = sighting["day"]
+    shown = founded.archiver("sight", "--compare", "--from", day, "--to", day, "--lang", "zh")
+    assert "改为未付款状态" in shown.out
     other = founded.json("sight", "--compare", "--from", "2020-01-01", "--to", "2020-01-02")
     assert (other.exit, other.document["sources"][0]["days"]) == (0, [])
-    same = founded.json("sight", "--compare", "--from", day, "--to", day)
-    assert len(same.document["sources"][0]["findings"]) == 3
 
 
 def test_a_look_needs_a_source_and_no_days(founded: Terminal) -> None:

@@ -36,7 +36,8 @@ def test_what_is_done_to_a_shop_at_ten_to_midnight_is_named_by_its_night(
     site.clock.instant = on(DAY, 23.5)
     installation = site.installation
     archive = installation.archive(to_seal=True)
-    looked = look_around(archive, installation.sources.all(), Silent())
+    sources = installation.sources.all()
+    looked = look_around(archive, installation.catalog(archive), sources, Silent())
 
     assert (looked.exit, looked.sighted) == (Exit.DONE, len(today))
     mariadb_shop.run("UPDATE orders SET info = 'CARD-OTHER' WHERE id = ?", changed.id)
