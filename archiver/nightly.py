@@ -38,7 +38,7 @@ from archiver.naming import DayReport, Namer
 from archiver.passes import Sealer
 from archiver.ports import Progress
 from archiver.run_locks import Reservation
-from archiver.sightings import Sightings, compare, sealed_lately
+from archiver.sightings import Compared, Sightings, compare, sealed_lately
 from archiver.sightings import told as told_of_sightings
 from archiver.spreading import Circle, Spread, spread
 
@@ -53,6 +53,8 @@ class NightReport:
 
     days: list[DayReport] = field(default_factory=list)
     failures: list[ArchiverError] = field(default_factory=list)
+    compared: dict[str, Compared] = field(default_factory=dict)
+    """What became of what was sighted, by source; of those of which something was."""
     ledger: Extension | None = None
     """What became of the ledger; None where it could not be extended."""
     spread: Spread | None = None
@@ -131,6 +133,7 @@ class Night:
     _namer: Namer = field(init=False)
     _alarms: list[ArchiverError] = field(default_factory=list)
     """What must be told and has stopped nothing."""
+    _compared: dict[str, Compared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Set out the two steps of every pass."""
@@ -176,6 +179,7 @@ class Night:
         for source in self.sources:
             if not report.take(source.source.name, self._seal_source(source, as_of or last)):
                 break
+        report.compared = self._compared
         report.failures += self._seal_access()
         names = [source.source.name for source in self.sources]
         report.extend(self.archive, self.catalog, names, self.progress)
@@ -216,6 +220,8 @@ class Night:
         found = {"waiting": compared.waiting, "findings": len(compared.findings)}
         log.info("sightings compared", extra=about | found)
         self._alarms += told_of_sightings(name, compared)
+        if compared != Compared():
+            self._compared[name] = compared
 
     def _seal_span(self, source: MappedSource, span: Span) -> Iterator[DayReport]:
         """Seal the days of one pass, then write their manifests, oldest first."""

@@ -36,7 +36,7 @@ passed. Its end may have moved behind midnight, or it appeared while its night w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """What became of the orders that were sighted; each content of an order counts."""
+    """What became of the orders that were sighted; each sighting of an order counts."""
 
     sealed: int = 0
     """Sealed exactly as they were sighted."""
@@ -126,12 +126,12 @@ def _one_each(findings: Sequence[Finding]) -> Sequence[Finding]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """The entries of some sightings side by side, each content of an order once."""
+    """The entries of some sightings side by side."""
 
     entries: Entries
     documents: Sequence[Sighted]
     sighting: Ints
-    """Which of the documents an entry is from: the first that has this content."""
+    """Which of the documents an entry is from."""
     comparable: Mask
     """Made by the mapping of today."""
     at: Ints
@@ -141,13 +141,10 @@ class _Seen:
     def of(cls, found: Sequence[Sighted], mapped: MappedSource) -> "_Seen":
         entries = joined([one.entries for one in found])
         sighting = np.repeat(np.arange(len(found)), [len(one.entries) for one in found])
-        whole = np.concatenate([entries["token"], entries["digest"]], axis=1)
-        kept = np.sort(np.unique(whole, axis=0, return_index=True)[1])
         same = [one.document.mapping_digest == mapped.mapping.digest for one in found]
         at = [microseconds(one.document.created_at) for one in found]
-        sighting = sighting[kept]
         return cls(
-            entries=entries[kept],
+            entries=entries,
             documents=found,
             sighting=sighting,
             comparable=np.array(same)[sighting],
@@ -206,6 +203,11 @@ class _Comparison:
             return [self._finding(row, Change.PARKED)]
         if token in roll.unreadable:
             return [self._finding(row, Change.REJECTED)]
+        if several := roll.several.get(token):
+            # As rejects they are sealed and told; what was sighted must be among them.
+            still = any((one["digest"] == entry["digest"]).all() for one in several)
+            self._count["progressed"] += still
+            return [] if still else [self._finding(row, Change.REJECTED)]
         found = roll.orders.get(token)
         if found is None:
             return self._missing(row)

@@ -43,7 +43,7 @@ class Change(StrEnum):
     UNFINISHED = "unfinished"
     """It has not ended any more, and was never sealed."""
     REJECTED = "rejected"
-    """It can no longer be read as an order, or there are two of it."""
+    """It can no longer be read as an order, or there are others of its number instead."""
     UNSEALED = "unsealed"
     """Its day was sealed long ago, and it was not."""
     GONE = "gone"

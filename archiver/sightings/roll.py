@@ -31,9 +31,11 @@ class Roll:
     ignored: set[bytes] = field(default_factory=set)
     """In a state of orders that were never paid."""
     unreadable: set[bytes] = field(default_factory=set)
-    """They are there and cannot be mapped, or there are several that differ."""
+    """They are there and cannot be mapped."""
     orders: dict[bytes, np.void] = field(default_factory=dict)
     """The others that are there, each as a sighting would have it now."""
+    several: dict[bytes, list[np.void]] = field(default_factory=dict)
+    """Those of which there are several that differ: a night makes rejects of all of them."""
 
 
 def call_roll(archive: Archive, mapped: MappedSource, tokens: Bytes2D) -> Roll:
@@ -105,17 +107,15 @@ class _Caller:
                     page, self.archive.id, now, include_open=True, facets=True
                 )
                 self._take(self._observer.entries(mapped))
-        lost = set(self._keys) - set(roll.orders) - roll.ignored
-        roll.unreadable |= lost
-        for token in roll.unreadable:
-            roll.orders.pop(token, None)
+        roll.unreadable = set(self._keys) - set(roll.orders) - roll.ignored
 
     def _take(self, entries: Entries) -> None:
+        roll = self._roll
         for entry in entries:
             token = entry["token"].tobytes()
-            before = self._roll.orders.setdefault(token, entry)
+            before = roll.orders.setdefault(token, entry)
             if (before["digest"] != entry["digest"]).any():
-                self._roll.unreadable.add(token)
+                roll.several.setdefault(token, [before]).append(entry)
 
 
 def _rows(tokens: set[bytes]) -> NDArray[np.uint8]:

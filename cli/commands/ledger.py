@@ -31,7 +31,7 @@ SHOWN = 10
         "when anything before it is changed. Where the store contradicts what this host has seen "
         "before, it ends with 20.\n\n"
         "读取账本，显示其长度、已签名的链头与最近的检查点。账本是全部证据的编号清单：清单、访问日志封存段、"
-        "锁证明、对账记录、退役记录与观察记录。将链头留存于别处，其前的任何改动都会被发现。"
+        "锁证明、对账记录、退役记录与留痕记录。将链头留存于别处，其前的任何改动都会被发现。"
         "若存储与本机此前所见相矛盾，退出码为 20。"
     ),
     examples=(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from archiver.naming import DayReport
     from archiver.nightly import NightReport
-    from archiver.sightings import Looked
+    from archiver.sightings import Compared, Looked
 
 PARTITIONS = ("orders", "rejects")
 """The kinds of objects that hold rows; segments and known entries describe those."""
@@ -63,6 +63,7 @@ def nightly(call: Call, *, as_of: datetime | None) -> Report:
     fields = {
         "lock": lock,
         "days": [day_fields(day) for day in report.days],
+        "sightings": {name: compared_fields(one) for name, one in report.compared.items()},
         "ledger": extension_fields(report),
         **witness_fields(report.spread, call.language),
     }
@@ -104,6 +105,13 @@ def extension_fields(report: "NightReport | Looked") -> dict[str, Any] | None:
         "root": b64encode(ledger.root).decode(),
         "checkpoint": head.key if head else None,
     }
+
+
+def compared_fields(compared: "Compared") -> dict[str, int]:
+    """Return what became of what was sighted, counted."""
+    names = ("sealed", "progressed", "waiting", "explained")
+    counts = {name: getattr(compared, name) for name in names}
+    return {**counts, "differ": len(compared.findings)}
 
 
 def instant(when: datetime) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.commands.nightly import extension_fields, instant
+from cli.commands.nightly import compared_fields, extension_fields, instant
 from cli.options import Call, command
 from cli.report import Report, alarm_of
 
@@ -170,10 +170,7 @@ def _judged_fields(one: "Judged") -> dict[str, Any]:
     return {
         "source": one.source,
         "days": [day.isoformat() for day in one.days],
-        "sealed": compared.sealed,
-        "progressed": compared.progressed,
-        "waiting": compared.waiting,
-        "explained": compared.explained,
+        **compared_fields(compared),
         "findings": [_finding_fields(found) for found in compared.findings],
     }
 

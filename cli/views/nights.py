@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.text import Text
 
+from cli.commands.nightly import compared_fields
 from cli.options import Call
 from cli.screen import count, plain, size, table
 from cli.texts import Words
@@ -54,6 +55,9 @@ def show_night(console: Console, call: Call, report: "NightReport", lock: str) -
         )
     elif report.days:
         console.print(Text.assemble(("✓ ", "green"), words("nightly.nothing")))
+    for source, compared in report.compared.items():
+        counts = compared_fields(compared)
+        console.print(Text(words("nightly.sighted", source=source, **counts)))
     if report.ledger is not None:
         ledger = report.ledger.ledger
         entered = ledger.size - report.ledger.before

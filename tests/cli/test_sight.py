@@ -65,6 +65,7 @@ def test_a_look_is_told_and_what_was_changed_before_its_night_is_listed(
     night = founded.json("nightly")
 
     assert night.exit == 20
+    assert night.document["sightings"]["main"]["differ"] == 3
     altered, gone = night.document["alarms"][:2]
     assert (altered["code"], gone["code"]) == ("sighted-altered", "sighted-gone")
     assert "•••7001 (sale)" in altered["message"]
