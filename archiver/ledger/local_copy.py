@@ -197,8 +197,8 @@ class LocalCopy:
             self._seen = content
 
     def forget_parts(self) -> None:
-        """Let go of what does not hold; nothing counts until it is saved anew."""
-        self._lines, self._seen = [], None
+        """Let go of what does not hold; what the head says is known, and nothing but that."""
+        self._lines = []
 
     def parts(self, known: Known) -> Iterator[PlacedPart]:
         """Yield all parts, in their order.

@@ -216,7 +216,9 @@ class Ledger:
         before = self._remembered
         if before is None or before.last is None:
             return
-        if self.size < before.size or self._tree(0).root(before.size) != before.root:
+        if self.size < before.size or self._kept() is None or self._whole is None:
+            raise _set_back(before.last)
+        if self._whole.root(before.size) != before.root:
             raise _set_back(before.last)
         if before.taken.sightings_from is not None:
             self._known.taken.look_from(before.taken.sightings_from)

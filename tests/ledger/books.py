@@ -1,20 +1,24 @@
-"""Ledgers for tests: an archive in memory, documents to enter, somebody who signs."""
+"""Ledgers for tests: an archive in memory, documents to enter, hosts that keep its ledger."""
 
+import copy
 import hashlib
+import json
+import shutil
+from base64 import b64decode
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from archiver import layout, merkle
+from archiver import layout
 from archiver.archive import Archive
-from archiver.ledger import Ledger, Noted, verifier_keys
-from archiver.ledger.parts import part_versions, read_versions, verify_part
+from archiver.ledger import Ledger, Noted
 from archiver.ports import ObjectStore
-from archiver.signed_note import open_checkpoint
 from archiver.stores.memory import MemoryStore
 from tests.archives import Place
 from tests.clock import NOON, FrozenClock
+from tests.ledger_auditor import audit_ledger
 
 DAY: Final = date(2026, 3, 5)
 
@@ -30,11 +34,24 @@ class Books:
     @classmethod
     def found(cls, folder: Path) -> "Books":
         """Found an archive below a folder."""
+        folder.mkdir(exist_ok=True)
         clock = FrozenClock()
         store = MemoryStore(clock=clock)
         place = Place(folder)
         place.found(store, clock)
         return cls(place, store, clock)
+
+    def copy(self, folder: Path) -> "Books":
+        """Return a copy of the archive, of its store and of what its hosts remember."""
+        shutil.copytree(self.place.folder, folder, dirs_exist_ok=True)
+        clock = FrozenClock(self.clock.instant)
+        store = MemoryStore(clock=clock)
+        store._versions = {
+            key: [copy.copy(version) for version in versions]
+            for key, versions in self.store._versions.items()
+        }
+        store._written = self.store._written
+        return Books(Place(folder), store, clock)
 
     def archive(self, host: str = "index", store: ObjectStore | None = None) -> Archive:
         """Open the archive on one of several hosts."""
@@ -47,49 +64,59 @@ class Books:
         ledger.refresh()
         return ledger
 
-
-def noted(number: int, *, days: int = 0) -> Noted:
-    """Return a document that is nowhere: the ledger does not look."""
-    return Noted(
-        kind="reconciliation",
-        key=layout.reconciliation_key(number),
-        version_id=f"v{number}",
-        sha256=hashlib.sha256(str(number).encode()).hexdigest(),
-        at=NOON + timedelta(days=days),
-    )
-
-
-def seen(number: int, day: date = DAY) -> Noted:
-    """Return a sighting that is nowhere."""
-    return Noted(
-        kind="sighting",
-        key=layout.sighting_key("main", day, f"{number:032x}"),
-        version_id=f"s{number}",
-        sha256=hashlib.sha256(f"s{number}".encode()).hexdigest(),
-        at=NOON,
-        day=day,
-    )
-
-
-def audited(archive: Archive) -> list[str]:
-    """Return the ledger's entries as somebody reads them who trusts nothing but the signers.
-
-    Takes nothing from `Ledger`: each part and checkpoint is found, verified and recomputed here.
-    """
-    texts: list[str] = []
-    found = part_versions(archive, "ledger/")
-    while len(texts) in found:
-        leaves = [merkle.leaf_hash(text.encode()) for text in texts]
-        part = next(
-            verify_part(archive, version, content)
-            for version, content in read_versions(archive, found[len(texts)])
+    def noted(self, number: int, *, days: int = 0) -> Noted:
+        """Store a document of its own, and return what the ledger is to say of it."""
+        key = f"documents/{number:04d}"
+        found = [version for version in self.store.list_versions(key) if version.key == key]
+        content = str(number).encode()
+        version = (
+            found[0].version_id
+            if found
+            else self.store.overwrite(key, content, retain_until=NOON + timedelta(days=3650))
         )
-        frontier = merkle.Tail(0, [], leaves).frontier_at(len(leaves))
-        assert part.document.frontier == [node.hex() for node in frontier]
-        texts += part.document.entries
-        leaves = [merkle.leaf_hash(text.encode()) for text in texts]
-        note = archive.store.get(layout.checkpoint_key(len(texts)))
-        head = open_checkpoint(note, verifier_keys(archive), where="checkpoint")
-        assert (head.size, head.root) == (len(texts), merkle.tree_hash(leaves))
-    assert max(found, default=0) <= len(texts)
-    return texts
+        return Noted(
+            kind="reconciliation",
+            key=key,
+            version_id=version,
+            sha256=hashlib.sha256(content).hexdigest(),
+            at=NOON + timedelta(days=days),
+        )
+
+    def enter(self, *numbers: int, host: str = "index") -> Ledger:
+        """Add documents to the ledger, on one host."""
+        ledger = self.ledger(host)
+        ledger.append([self.noted(number) for number in numbers])
+        return ledger
+
+    def audited(self) -> list[int]:
+        """Check the whole ledger, and return the numbers of its documents."""
+        anchor = json.loads(self.place.keys.anchor.read_bytes())
+        entries = audit_ledger(self.store, json.loads(b64decode(anchor["payload"])))
+        return [int(entry["key"].removeprefix("documents/")) for entry in entries]
+
+    def version(self, key: str) -> str:
+        """Return the id of the newest version of a key."""
+        return next(v.version_id for v in self.store.list_versions(key) if v.key == key)
+
+    def drop(self, key: str) -> None:
+        """Lose a key with all its versions, in spite of every lock."""
+        self.store._versions.pop(key)
+
+
+def sighting(number: int, day: date = DAY) -> str:
+    """Return the key of a sighting."""
+    return layout.sighting_key("main", day, f"{number:032x}")
+
+
+def parts_in(store: ObjectStore) -> list[str]:
+    """Return the keys of all parts."""
+    versions = store.list_versions(layout.LEDGER_PARTS)
+    return list(dict.fromkeys(version.key for version in versions))
+
+
+def keys_below(store: ObjectStore, prefix: str = "") -> Mapping[str, Any]:
+    """Return how many versions each key has."""
+    found: dict[str, int] = {}
+    for version in store.list_versions(prefix):
+        found[version.key] = found.get(version.key, 0) + 1
+    return found
