@@ -456,7 +456,8 @@ def _certified_signers(
     store: ObjectStore, document: documents.Archive
 ) -> Iterator[tuple[int, bytes]]:
     identity = bytes.fromhex(document.identity_public_key)
-    keys = sorted({v.key for v in store.list_versions(layout.SIGNERS) if not v.is_delete_marker})
+    versions = [v for v in store.list_versions(layout.SIGNERS) if not v.is_delete_marker]
+    keys = sorted({v.key for v in versions if layout.revoked_number(v.key) is None})
     for key in keys:
 
         def verify(content: bytes, key: str = key) -> documents.Signer:

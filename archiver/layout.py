@@ -37,6 +37,7 @@ _DATA_KEY: Final = re.compile(
 _MANIFEST_KEY: Final = re.compile(r"manifests/([0-9]{8})\.json")
 _RECONCILIATION_KEY: Final = re.compile(r"reconciliations/([0-9]{8})\.json")
 _ACCESS_KEY: Final = re.compile(r"access/([a-z0-9][a-z0-9_-]{0,63})/([0-9]{8})\.json")
+_SIGNER_KEY: Final = re.compile(r"signers/([0-9]{4})(\.revoked)?\.json")
 _RETIREMENT_KEY: Final = re.compile(r"retirements/([a-z0-9][a-z0-9_-]{0,63})\.json")
 _SIGHTING_KEY: Final = re.compile(
     r"sightings/([a-z0-9][a-z0-9_-]{0,63})/([0-9]{4}-[0-9]{2}-[0-9]{2})/[0-9a-f]{32}\.json"
@@ -53,6 +54,23 @@ _CHECKPOINT_KEY: Final = re.compile(r"checkpoints/([1-9][0-9]{0,7})(?:-[0-9a-f]{
 def signer_key(number: int) -> str:
     """Return the key of the certificate of signer `number`."""
     return f"{SIGNERS}{number:04d}.json"
+
+
+def signer_number(key: str) -> int | None:
+    """Return the number in the key of a signer's certificate, or None for any other key."""
+    match = _SIGNER_KEY.fullmatch(key)
+    return int(match[1]) if match and not match[2] else None
+
+
+def revocation_key(number: int) -> str:
+    """Return the key of the document that revokes signer `number`."""
+    return f"{SIGNERS}{number:04d}.revoked.json"
+
+
+def revoked_number(key: str) -> int | None:
+    """Return the signer in a revocation's key, or None for any other key."""
+    match = _SIGNER_KEY.fullmatch(key)
+    return int(match[1]) if match and match[2] else None
 
 
 def cohort_key(cohort: str) -> str:

@@ -52,6 +52,8 @@ class StoredObject:
     sha256: str
     mode: LockMode
     retain_until: datetime
+    legal_hold: bool = False
+    """The store keeps it beyond that date, until somebody lifts the hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ class VersionEntry:
     is_delete_marker: bool
     size_bytes: int
     written_at: datetime
+    storage_class: str = "STANDARD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ from cli.commands.sight import sight
 from cli.commands.source import source
 from cli.commands.status import status
 from cli.commands.update_index import update_index
+from cli.commands.verify import verify
 from cli.options import Call, guess, words_of
 from cli.report import Alarm, Report, alarm_of, as_json, document
 
@@ -116,7 +117,7 @@ def program() -> None:
 
 
 for _command in (
-    *(demo, init, source, prove_lock, nightly, sight, backfill, reconcile, status),
+    *(demo, init, source, prove_lock, nightly, sight, backfill, reconcile, verify, status),
     *(ledger, schedule),
     *(rebuild_index, update_index, find, show, why, diagnose, reveal, report),
 ):

@@ -106,6 +106,19 @@ class Signer(Document):
     created_at: Instant
 
 
+class Revocation(Document):
+    """`signers/NNNN.revoked.json`: a signing key that counts no longer, by the identity key."""
+
+    format: Literal[1] = 1
+    kind: Literal["revocation"] = "revocation"
+    archive: str
+    number: int = Field(ge=1)
+    """The signer."""
+    revoked_at: Instant
+    """What the store dates later does not count."""
+    reason: str = ""
+
+
 class CohortKey(Document):
     """One key pair of a cohort: public half, and its seed sealed to a root."""
 

@@ -38,6 +38,8 @@ def crontab(plan: Plan, language: str) -> str:
     # Each look tells what it came to; a mail every few minutes would hide the alarms, on stderr.
     sight = f"{_run(plan, 'sight')} > /dev/null"
     lines.append(f"*/{every} * * * * {sight}".replace("%", r"\%"))
+    verify_minute, verify_hour = plan.verify_at.minute, plan.verify_at.hour
+    lines.append(_line(plan, verify_minute, f"%H = {verify_hour:02}", "verify"))
     if plan.proves_lock:
         lines.append(_line(plan, check_minute, f"%u%H = 1{check_hour:02}", "prove-lock"))
     if plan.tells_head:

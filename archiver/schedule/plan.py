@@ -18,6 +18,8 @@ WORK: Final = timedelta(hours=4)
 """From the night's start to the check that it was done, where `sealed_by` says nothing."""
 CHECK_AFTER: Final = timedelta(minutes=10)
 """After `sealed_by`."""
+VERIFY_AFTER: Final = timedelta(minutes=30)
+"""After the check."""
 RETRY_AFTER: Final = timedelta(minutes=15)
 SIGHT_EVERY: Final = timedelta(minutes=5)
 """From the end of an order to its sighting: so long may it be changed unseen."""
@@ -52,6 +54,7 @@ class Plan:
     night_at: time
     """In the zone; the clock shows it on every day of the year."""
     check_at: time
+    verify_at: time
     proves_lock: bool
     """A folder has no lock to prove."""
     tells_head: bool
@@ -106,6 +109,7 @@ def plan_schedule(configuration: Configuration, places: Places, today: date) -> 
         zone=zone,
         night_at=night_at,
         check_at=check_at,
+        verify_at=_plus(check_at, VERIFY_AFTER),
         proves_lock=not configuration.store.url.startswith("dir:"),
         tells_head=configuration.access.head_file is not None,
         writable=writable,

@@ -1,4 +1,4 @@
-"""Units for systemd 244 and later: night, sight, the check that it was done, the lock's proof.
+"""Units for systemd 244 and later: night, sight, the checks of both and of the store, lock proof.
 
 The cage follows systemd.exec(5): the whole file system is read-only but for the folders that a
 night writes, and nothing of the host's users, devices or kernel is in reach. Retries are for
@@ -54,6 +54,7 @@ def systemd_units(plan: Plan, language: str) -> Mapping[str, str]:
     """
     night, status, proof = plan.unit, f"{plan.unit}-status", f"{plan.unit}-prove-lock"
     sight, every = f"{plan.unit}-sight", int(SIGHT_EVERY.total_seconds()) // 60
+    verify = f"{plan.unit}-verify"
     units = {
         f"{night}.service": _service(
             plan, ["nightly", "-v"], "seal finished orders", language, retries=True
@@ -69,6 +70,12 @@ def systemd_units(plan: Plan, language: str) -> Mapping[str, str]:
         ),
         f"{sight}.timer": _timer(plan, "sight every few minutes", f"*-*-* *:00/{every}:00"),
     }
+    units[f"{verify}.service"] = _service(
+        plan, ["verify"], "is the store what was sealed?", language
+    )
+    units[f"{verify}.timer"] = _timer(
+        plan, "another part of the archive each day", f"*-*-* {plan.verify_at:%H:%M}:00"
+    )
     if plan.proves_lock:
         # Nights refuse to seal when the last proof is 35 days old.
         units[f"{proof}.service"] = _service(

@@ -11,6 +11,7 @@ from archiver.errors import ArchiverError, Exit, RollbackError, highest
 from cli.commands.init import lock_word
 from cli.commands.ledger import ledger_fields
 from cli.commands.nightly import instant
+from cli.commands.verify import coverage_fields
 from cli.options import Call, command
 from cli.report import Alarm, Report, alarm_of
 
@@ -68,6 +69,7 @@ def status(call: Call, *, orphans: bool) -> Report:
     from archiver.lockproof import latest_proof
     from archiver.metrics import Survey
     from archiver.status import survey
+    from archiver.verification.coverage import Coverage
     from cli.views.witnesses import witness_fields
 
     installation = call.installation()
@@ -97,9 +99,14 @@ def status(call: Call, *, orphans: bool) -> Report:
     call.survey = replace(call.survey, spread=told)
     alarms += [alarm_of(one, call.language, call.named_config) for one in troubles]
     leftovers = _leftovers(call, installation, catalog) if orphans else None
+    now = archive.clock.now()
+    coverage = Coverage.load(
+        installation.index_folder, archive.id, now.astimezone(archive.rules.zone).date()
+    )
 
     def show(console: "Console") -> None:
         from cli.views.calendar import show_status
+        from cli.views.coverage import coverage_line
         from cli.views.ledger import show_head
 
         show_status(console, call, found, archive, lock)
@@ -108,6 +115,7 @@ def status(call: Call, *, orphans: bool) -> Report:
             from cli.views.witnesses import show_witnesses
 
             show_witnesses(console, call.words, told, archive.rules.zone)
+        console.print(coverage_line(call.words, coverage, now))
         if leftovers is not None:
             from cli.views.orphans import show_orphans
 
@@ -121,6 +129,7 @@ def status(call: Call, *, orphans: bool) -> Report:
             "lock_proof_age_s": _age_seconds(archive, proof),
             "ledger": ledger_fields(ledger, installation, waiting),
             **witness_fields(told, call.language),
+            "verification": coverage_fields(coverage),
             **(leftovers.fields() if leftovers is not None else {}),
         },
         show=show,
