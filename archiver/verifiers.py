@@ -23,10 +23,10 @@ from archiver.errors import (
 )
 from archiver.keyring import KeyPair
 from archiver.ports import BucketRules, ObjectStore, Progress
+from archiver.verification.ground import Ground
 from archiver.verification.objects import Checked, Task, check
 from archiver.verification.offline import open_copy
 from archiver.verification.scope import Scope
-from archiver.verification.verifying import Ground
 from archiver.wiring import Installation, SystemClock
 from schemas import documents
 
@@ -51,7 +51,7 @@ def open_verification(
     document = read_anchor(anchor)
     store = installation.store
     scope = Scope.of_store(store.settings())
-    with executors.processes(workers) as pool:
+    with executors.processes(workers) as (pool, _):
         yield Ground(
             anchor=anchor,
             store=store,
@@ -113,7 +113,7 @@ def open_offline(
     root = None
     if installation is not None:
         root = _base_root(installation, read_anchor(content))
-    with executors.processes(workers) as pool:
+    with executors.processes(workers) as (pool, _):
         yield Ground(
             anchor=content,
             store=store,

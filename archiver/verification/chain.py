@@ -7,7 +7,7 @@ rolled back; without a memory only a ledger's witness can.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,7 +23,9 @@ from archiver.verification.reading import Reader
 from schemas.documents import Manifest, SealedObject
 
 MANIFEST: Final = Form(
-    kind="manifest", model=Manifest, place=lambda one: layout.manifest_key(one.number)
+    kind="manifest",
+    model=Manifest,
+    belongs=lambda one, key: layout.manifest_key(one.number) == key,
 )
 HERE: Final = Said("this host", "本机")
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,6 +44,7 @@ class Chain:
     """Manifests that this host has seen and the store does not have, by number."""
     objects: dict[str, tuple[SealedObject, Paper[Manifest]]] = field(default_factory=dict)
     """What is named, by key."""
+    _by_number: dict[int, Manifest] = field(default_factory=dict)
 
     @property
     def last(self) -> int:
@@ -53,9 +56,22 @@ class Chain:
         """SHA-256 of the last one's bytes."""
         return self.papers[-1].sha256 if self.papers else None
 
-    def touched(self, paper: Paper[Manifest]) -> Touched:
-        """Return whom a manifest concerns."""
-        return touched_by(paper.document)
+    def manifest(self, number: int) -> Manifest | None:
+        """Return a manifest, be it one that this host remembers only."""
+        if not self._by_number:
+            self._by_number.update((one.document.number, one.document) for one in self.papers)
+        return self._by_number.get(number) or self.lost.get(number)
+
+    def touched_by_cohorts(self) -> dict[str, Touched]:
+        """Return whom the cohorts concern, by their keys."""
+        days: dict[str, set[date]] = {}
+        orders: dict[str, int] = {}
+        for stored, paper in self.objects.values():
+            key = layout.cohort_key(stored.cohort)
+            days.setdefault(key, set()).add(paper.document.day)
+            rows = stored.rows if stored.kind == "orders" else 0
+            orders[key] = orders.get(key, 0) + rows
+        return {key: Touched(days=tuple(sorted(days[key])), orders=orders[key]) for key in days}
 
     def touched_by_object(self, key: str) -> Touched:
         """Return whom a named object concerns: its day, and its rows or those it describes."""
@@ -69,6 +85,24 @@ class Chain:
     def all_touched(self) -> Touched:
         """Return everybody."""
         return sum_of(touched_by(paper.document) for paper in self.papers)
+
+
+def gaps(chain: Chain, known_days: Mapping[int, date | None]) -> Iterator[Finding]:
+    """Yield the manifests that are missing in front of later ones.
+
+    Args:
+        chain: The manifests.
+        known_days: Days of manifests by number, as the ledger has them.
+    """
+    for number in chain.missing:
+        if number >= chain.last:
+            continue  # what lies there is told, and nothing follows it
+        touched = Touched()
+        if number in chain.lost:
+            touched = touched_by(chain.lost[number])
+        elif day := known_days.get(number):
+            touched = Touched(days=(day,))
+        yield found("manifest-missing", key=layout.manifest_key(number), touched=touched)
 
 
 def touched_by(manifest: Manifest) -> Touched:
@@ -140,15 +174,6 @@ def walk(
     findings += _named(chain)
     if kept is not None:
         findings += _remembered(chain, kept, signers)
-    findings += [
-        found(
-            "manifest-missing",
-            key=layout.manifest_key(number),
-            touched=touched_by(chain.lost[number]) if number in chain.lost else Touched(),
-        )
-        for number in chain.missing
-        if number < max(chain.last, 1)
-    ]
     return chain, findings
 
 

@@ -324,6 +324,74 @@ _OF_THE_CHAIN: Final = {
         "{key} 被两份清单引用（{first} 与 {second}）",
     ),
 }
+_OF_THE_LEDGER: Final = {
+    "ledger-part-missing": _alarm(
+        INTEGRITY,
+        "{key} is missing, and later parts of the ledger exist",
+        "缺少 {key}，而账本其后的部分存在",
+        _COPY,
+    ),
+    "ledger-forked": _alarm(
+        INTEGRITY,
+        "{key} continues another ledger than the one in front of it",
+        "{key} 延续的不是其前的账本",
+        _COPY,
+    ),
+    "ledger-broken": _alarm(
+        INTEGRITY,
+        "The ledger does not hold: {detail}",
+        "账本不成立：{detail}",
+        _COPY,
+    ),
+    "ledger-gap": _alarm(
+        INTEGRITY,
+        "The ledger leaves out {what}",
+        "账本遗漏了 {what}",
+        _COPY,
+    ),
+    "ledger-behind": _warning(
+        INTEGRITY,
+        "{what} is not in the ledger yet; the next night takes it in",
+        "{what} 尚未写入账本，下一次夜间任务会写入",
+        "archiver nightly",
+    ),
+    "checkpoint-replayed": _alarm(
+        INTEGRITY,
+        "{key} holds the checkpoint of {size} entries",
+        "{key} 中是 {size} 条时的检查点",
+        _COPY,
+    ),
+    "checkpoint-differs": _alarm(
+        INTEGRITY,
+        "{key} was signed over other entries than the ledger has: two histories",
+        "{key} 签署的条目与账本不同：存在两个历史",
+        _COPY,
+    ),
+    "checkpoint-missing": _alarm(
+        INTEGRITY,
+        "There is no checkpoint of {size} entries, and the ledger goes on behind them",
+        "缺少 {size} 条时的检查点，而账本其后仍有条目",
+        _COPY,
+    ),
+    "checkpoint-unsigned": _note(
+        INTEGRITY,
+        "The ledger's last {size} entries have no checkpoint yet; the next night signs it",
+        "账本最后 {size} 条尚无检查点，下一次夜间任务会签署",
+        "archiver nightly",
+    ),
+    "entry-missing": _alarm(
+        INTEGRITY,
+        "{key} is in the ledger as entry {number}, and no longer in the store",
+        "{key} 是账本第 {number} 条，但存储中已不存在",
+        _COPY,
+    ),
+    "entry-differs": _alarm(
+        INTEGRITY,
+        "{key} is not the document that the ledger has as entry {number}",
+        "{key} 与账本第 {number} 条记载的文档不同",
+        _COPY,
+    ),
+}
 _OF_SETTINGS: Final = {
     "versioning-suspended": _alarm(
         INTEGRITY,
@@ -435,6 +503,7 @@ KINDS: Final[dict[str, Kind]] = {
     **_OF_LOCKS,
     **_OF_TRUST,
     **_OF_THE_CHAIN,
+    **_OF_THE_LEDGER,
     **_OF_SETTINGS,
     **_OF_THE_ACCESS_LOG,
 }

@@ -22,6 +22,7 @@ def missing_days(
     due: Mapping[str, date] | None,
     *,
     last: date | None,
+    known_days: Mapping[int, date | None],
 ) -> Iterator[Finding]:
     """Yield what is missing, by source.
 
@@ -31,6 +32,7 @@ def missing_days(
         due: The configured sources, each with the day from which on it must be sealed
             (`date.max`: from its first sealed one); None where nobody knows.
         last: The last closed day; None in a copy, which is of some time.
+        known_days: Days of manifests by number, as the ledger has them.
     """
     sealed: dict[str, set[date]] = {}
     for paper in chain.papers:
@@ -44,6 +46,12 @@ def missing_days(
         )
         touched = Touched(days=tuple(sorted(days)), orders=orders)
         yield found("missing-day", touched=touched, source=source, days=_told(touched.days))
+    told = {day for days in taken.values() for day in days}
+    gone = [n for n in known_days if n in chain.missing or n > chain.last]
+    others = {day for n in gone if n not in chain.lost and (day := known_days[n])} - told
+    if others:
+        touched = Touched(days=tuple(sorted(others)))
+        yield found("missing-day", touched=touched, source="*", days=_told(touched.days))
     for source in sorted({*sealed, *(due or {})}):
         days = sealed.get(source, set())
         since = (due or {}).get(source, date.max)
@@ -53,7 +61,7 @@ def missing_days(
             continue
         newest = max([*days, *([end] if end else [])], default=first)
         every = (first + timedelta(days=n) for n in range((newest - first).days + 1))
-        open_ones = [day for day in every if day not in days and day not in taken.get(source, ())]
+        open_ones = [day for day in every if day not in days and day not in told | others]
         if open_ones:
             touched = Touched(days=tuple(open_ones))
             yield found("day-not-sealed", touched=touched, source=source, days=_told(open_ones))

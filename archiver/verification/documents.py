@@ -7,9 +7,11 @@ reconciliations, access parts and retirements: all their versions, signatures, p
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final, Literal
+
+from pydantic import ConfigDict
 
 from archiver import keyring, layout, retention
 from archiver.archive import EVIDENCE_YEARS
@@ -35,6 +37,8 @@ from schemas.documents import (
     AccessPart,
     Archive,
     Cohort,
+    Document,
+    Instant,
     LockProof,
     Reconciliation,
     Retirement,
@@ -42,13 +46,31 @@ from schemas.documents import (
     Signer,
 )
 
-SIGNER: Final = Form(kind="signer", model=Signer, place=lambda one: layout.signer_key(one.number))
-REVOCATION: Final = Form(
-    kind="revocation", model=Revocation, place=lambda one: layout.revocation_key(one.number)
+
+class AnySighting(Document):
+    """As much of a sighting as its place and signature need."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    archive: str
+    created_at: Instant
+    source: str
+    day: date
+
+
+SIGNER: Final = Form(
+    kind="signer", model=Signer, belongs=lambda one, key: layout.signer_key(one.number) == key
 )
-COHORT: Final = Form(kind="cohort", model=Cohort, place=lambda one: layout.cohort_key(one.cohort))
+REVOCATION: Final = Form(
+    kind="revocation",
+    model=Revocation,
+    belongs=lambda one, key: layout.revocation_key(one.number) == key,
+)
+COHORT: Final = Form(
+    kind="cohort", model=Cohort, belongs=lambda one, key: layout.cohort_key(one.cohort) == key
+)
 PROOF: Final = Form(
-    kind="lock-proof", model=LockProof, place=lambda one: layout.proof_key(one.number)
+    kind="lock-proof", model=LockProof, belongs=lambda one, key: layout.proof_key(one.number) == key
 )
 FORMS: Final[Mapping[str, Form[Any]]] = {
     layout.COHORTS: COHORT,
@@ -56,17 +78,22 @@ FORMS: Final[Mapping[str, Form[Any]]] = {
     layout.RECONCILIATIONS: Form(
         kind="reconciliation",
         model=Reconciliation,
-        place=lambda one: layout.reconciliation_key(one.number),
+        belongs=lambda one, key: layout.reconciliation_key(one.number) == key,
     ),
     layout.ACCESS: Form(
         kind="access",
         model=AccessPart,
-        place=lambda one: layout.access_key(one.node, one.part),
+        belongs=lambda one, key: layout.access_key(one.node, one.part) == key,
     ),
     layout.RETIREMENTS: Form(
         kind="retirement",
         model=Retirement,
-        place=lambda one: layout.retirement_key(one.source),
+        belongs=lambda one, key: layout.retirement_key(one.source) == key,
+    ),
+    layout.SIGHTINGS: Form(
+        kind="sighting",
+        model=AnySighting,
+        belongs=lambda one, key: layout.sighting_place(key) == (one.source, one.day),
     ),
 }
 """By what their keys begin with; manifests and signers come first and apart."""

@@ -61,8 +61,8 @@ class Form(Generic[D]):
 
     kind: str
     model: type[D]
-    place: Callable[[D], str]
-    """The key where it belongs."""
+    belongs: Callable[[D, str], bool]
+    """Whether a key is its own place."""
 
 
 def judge(
@@ -110,7 +110,7 @@ def read(
         document = parse(payload, form.model, key)
     except TamperedError as error:
         return Fault(code="malformed", params={"detail": _detail(error)})
-    if form.place(document) != key:
+    if not form.belongs(document, key):
         return Fault(code="misplaced")
     return Paper(
         document=document,

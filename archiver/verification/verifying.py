@@ -4,7 +4,8 @@
 2. One listing of all versions: what is hidden, shadowed, foreign, named by nothing.
 3. `archive.json` as this host knows it; who may sign, and who was revoked.
 4. The chain of manifests, against what this host has seen before; days that are missing.
-5. All other signed documents; cohorts' keys, opened where the base root is at hand.
+5. All other signed documents; the ledger over them, its checkpoints, and who remembers them;
+   cohorts' keys, opened where the base root is at hand.
 6. The access log: its parts, and this host's state against them.
 7. Each object that a manifest names: there, locked as promised, its bytes, its rows.
 
@@ -14,22 +15,19 @@ turns (`coverage`), or all of them.
 
 import base64
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from archiver import layout
-from archiver.access_log import AccessLog
 from archiver.archive import EVIDENCE_YEARS, Archive, Rules, read_anchor
-from archiver.keyring import KeyPair, binding
-from archiver.ports import BucketRules, Clock, ObjectStore, Progress
+from archiver.keyring import binding
 from archiver.retention import MINIMUM_YEARS, Rule
 from archiver.verification.accesses import of_access_log
-from archiver.verification.chain import HERE, Chain, touched_by, walk
+from archiver.verification.chain import HERE, Chain, gaps, touched_by, walk
 from archiver.verification.coverage import TURNS, Coverage, Reading, Seen, is_small, turn_of
 from archiver.verification.days import missing_days
 from archiver.verification.documents import (
@@ -41,88 +39,23 @@ from archiver.verification.documents import (
     read_documents,
     trusted,
 )
-from archiver.verification.findings import NOBODY, Finding, Touched, found, in_order
+from archiver.verification.findings import NOBODY, Finding, Touched, found
+from archiver.verification.ground import Ground, Verified
 from archiver.verification.hidden import of_listing
 from archiver.verification.journal import Journal
+from archiver.verification.ledgers import Book, compare, read_book
 from archiver.verification.listing import Listing
-from archiver.verification.objects import Checked, Task
 from archiver.verification.papers import Paper, Signers
 from archiver.verification.reading import Reader
-from archiver.verification.scope import Scope
 from archiver.verification.settings import of_proof, of_settings
-from archiver.verification.working import (
-    Work,
-    digests,
-    flaws_of,
-    journal_name,
-    tasks_of,
-    worked,
-)
+from archiver.verification.working import digests, flaws_of, journal_name, tasks_of, worked
 from schemas import documents as schemas
 from schemas.documents import Manifest, SealedObject
 
 log: Final = logging.getLogger(__name__)
-SETTLED: Final = timedelta(hours=12)
-"""What is younger and not named yet may be of a run that is at work (`orphans`)."""
 THREADS: Final = 8
 """Small documents that are fetched at a time."""
-EVERY_YEAR: Final = 366
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What is verified, with what, on which host."""
-
-    anchor: bytes
-    """This host's `archive.json`."""
-    store: ObjectStore
-    scope: Scope
-    clock: Clock
-    executor: Executor
-    """Where objects are checked …"""
-    work: Work
-    """… and by what."""
-    workers: int
-    progress: Progress
-    root: KeyPair | None = None
-    """The base root; None: what needs no key is checked."""
-    memory: Path | None = None
-    """Where this host keeps what it remembers of the archive itself, not of copies."""
-    rules: Rules | None = None
-    """Of the configuration; None where there is none."""
-    sources: Sequence[str] = ()
-    """Configured."""
-    bucket: BucketRules | None = None
-    """The bucket's settings, where they can be read."""
-    access: AccessLog | None = None
-    """Of the state that this host uses, if it has any."""
-    fenced: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
-    """What was looked at, and what was found."""
-
-    archive: str
-    findings: Sequence[Finding]
-    """The gravest first."""
-    full: bool
-    opened: bool
-    """The base root was at hand: rows were decrypted and leaves computed."""
-    manifests: int
-    objects: int
-    """Data objects that manifests name."""
-    objects_read: int
-    bytes_read: int
-    resumed: int
-    """Objects that an interrupted run had found sound."""
-    turns: Sequence[int]
-    coverage: Coverage
-
-    @property
-    def alarms(self) -> list[Finding]:
-        """Findings that are alarms."""
-        return [one for one in self.findings if one.severity == "alarm"]
+_DAYS_OF_A_YEAR: Final = 366
 
 
 @dataclass(slots=True)
@@ -131,8 +64,22 @@ class Verification:
 
     ground: Ground
     full: bool = False
-    _findings: list[Finding] = field(default_factory=list)
-    _cohorts: dict[str, Touched] = field(default_factory=dict)
+    _findings: list[Finding] = field(default_factory=list, init=False)
+    _document: schemas.Archive = field(init=False)
+    _now: datetime = field(init=False)
+    _coverage: Coverage = field(init=False)
+    _listing: Listing = field(init=False)
+    _turns: frozenset[int] = field(init=False)
+    """Those to be read now."""
+    _whole: bool = field(init=False)
+    """All of them, because it was asked for, or because the archive is small."""
+    _reader: Reader = field(init=False)
+    _signers: Signers = field(init=False)
+    _chain: Chain = field(default_factory=Chain, init=False)
+    _papers: Documents = field(default_factory=Documents, init=False)
+    _book: Book = field(default_factory=Book, init=False)
+    _cohorts: dict[str, Touched] = field(default_factory=dict, init=False)
+    """Whom a cohort concerns, by its key."""
 
     def run(self) -> Verified:
         """Verify.
@@ -141,311 +88,294 @@ class Verification:
             StoreError: The store did not answer; a run of everything goes on from there.
             TamperedError: This host's own `archive.json` is damaged.
         """
-        ground = self.ground
-        document = read_anchor(ground.anchor)
-        now = ground.clock.now()
-        zone = now.astimezone(ground.rules.zone) if ground.rules else now
-        today = zone.date()
-        coverage = Coverage.load(ground.memory, document.archive, today)
-        log.info("verification started", extra={"archive": document.archive, "full": self.full})
-        ground.progress.start("", None)
         with ThreadPoolExecutor(THREADS, "documents") as threads:
-            listing = Listing.read(ground.store, ground.progress)
-            ground.progress.finish()
-            turns, small = self._turns(listing, coverage, today)
-            reader = Reader(
-                ground.store,
-                threads,
-                kept=None if ground.memory is None else ground.memory / "manifests",
-                due=lambda key: turn_of(key) in turns,
-            )
-            signers, said = trusted(
-                document, ground.anchor, listing, reader, dated=ground.scope.versions
-            )
-            self._findings += said
-            chain, said = walk(listing, reader, signers, reader.kept)
-            self._findings += said
-            self._compare_with(coverage, chain)
-            self._cohorts = _by_cohort(chain)
-            papers, said = read_documents(
-                listing,
-                reader,
-                signers,
-                lambda key: self._concerned(key, chain),
-                lambda key: _always(key, listing) or turn_of(key) in turns,
-            )
-            self._findings += said
-            self._settings(papers, now)
-            self._findings += of_listing(
-                listing, chain, ground.scope, now, lambda key: self._concerned(key, chain)
-            )
-            self._days(listing, chain, now)
-            opened = self._open(papers, chain)
-            self._locks(threads, papers, chain, turns)
-        self._findings += of_access_log(
-            self._archive(document, signers), ground.access, ground.root, listing
-        )
-        due = [
-            stored for stored, _ in self._present(listing, chain) if turn_of(stored.key) in turns
-        ]
-        tasks = tasks_of(
-            chain, due, opened, token_key=self._token_key(document), scope=ground.scope
-        )
-        checked, resumed = self._objects(document, chain, tasks, now)
-        read = sum(one.size_bytes for one in checked)
-        after = coverage
-        if not ground.scope.is_copy:
-            readings = self._readings(chain, turns, now)
-            seen = Seen(manifest=chain.last, head=chain.head)
-            if coverage.seen and coverage.seen.manifest > chain.last:
-                seen = coverage.seen  # what was rolled back must go on being told
-            whole = self.full or small
-            after = coverage.after(today, readings, seen, full=whole)
-            after.save(ground.memory)
-        findings = in_order(self._findings)
-        log.info("verification finished", extra={"findings": len(findings), "objects": len(tasks)})
-        return Verified(
-            archive=document.archive,
-            findings=findings,
-            full=self.full or small,
-            opened=ground.root is not None,
-            manifests=len(chain.papers),
-            objects=len(chain.objects),
-            objects_read=len(checked),
-            bytes_read=read + reader.fetched_bytes,
+            self._begin(threads)
+            self._read_chain()
+            self._read_documents()
+            self._look_at_settings()
+            self._look_at_days()
+            opened = self._open_cohorts()
+            self._look_at_locks(threads)
+        archive = self._archive()
+        self._tell(of_access_log(archive, self.ground.access, self.ground.root, self._listing))
+        read, size, resumed = self._check_objects(opened)
+        log.info("verification finished", extra={"findings": len(self._findings), "objects": read})
+        return Verified.of(
+            self._findings,
+            archive=self._document.archive,
+            full=self._whole,
+            opened=self.ground.root is not None,
+            manifests=len(self._chain.papers),
+            entries=self._book.size,
+            objects=len(self._chain.objects),
+            objects_read=read,
+            bytes_read=size + self._reader.fetched_bytes,
             resumed=resumed,
-            turns=sorted(turns),
-            coverage=after,
+            coverage=self._remember(),
         )
 
-    # --- what to read -------------------------------------------------------------------------
+    def _tell(self, findings: Iterable[Finding]) -> None:
+        self._findings += findings
 
-    def _turns(
-        self, listing: Listing, coverage: Coverage, today: date
-    ) -> tuple[frozenset[int], bool]:
-        sizes = [versions[0].size_bytes for versions in listing.versions.values()]
-        small = is_small(sizes)
-        if self.full or small or self.ground.scope.is_copy:
-            return frozenset(range(TURNS)), small
-        return coverage.turns_due(today), False
+    # --- 2: what there is, and what is to be read of it ------------------------------------------
 
-    def _concerned(self, key: str, chain: Chain) -> Touched:
+    def _begin(self, threads: Executor) -> None:
+        ground = self.ground
+        self._document = read_anchor(ground.anchor)
+        self._now = ground.clock.now()
+        self._coverage = Coverage.load(ground.memory, self._document.archive, self._today)
+        about = {"archive": self._document.archive, "full": self.full}
+        log.info("verification started", extra=about)
+        ground.progress.start("", None)
+        self._listing = Listing.read(ground.store, ground.progress)
+        ground.progress.finish()
+        sizes = [versions[0].size_bytes for versions in self._listing.versions.values()]
+        self._whole = self.full or ground.scope.is_copy or is_small(sizes)
+        due = self._coverage.turns_due(self._today)
+        self._turns = frozenset(range(TURNS)) if self._whole else due
+        kept = None if ground.memory is None else ground.memory / "manifests"
+        self._reader = Reader(ground.store, threads, kept=kept, due=self._is_due)
+
+    @property
+    def _today(self) -> date:
+        zone = self.ground.rules.zone if self.ground.rules else ZoneInfo(self._document.timezone)
+        return self._now.astimezone(zone).date()
+
+    def _is_due(self, key: str) -> bool:
+        return turn_of(key) in self._turns
+
+    def _is_read(self, key: str) -> bool:
+        """Return whether a document is read: keys and the last lock proof are every time."""
+        if key.startswith(layout.COHORTS) or self._is_due(key):
+            return True
+        number = layout.proof_number(key)
+        return number is not None and layout.proof_key(number + 1) not in self._listing.versions
+
+    def _concerned(self, key: str) -> Touched:
         """Return whom an object or document concerns."""
+        chain = self._chain
         if key in chain.objects:
             return chain.touched_by_object(key)
         if key in self._cohorts:
             return self._cohorts[key]
-        number = layout.manifest_number(key)
-        if number is not None:
-            for paper in chain.papers:
-                if paper.document.number == number:
-                    return touched_by(paper.document)
-            if number in chain.lost:
-                return touched_by(chain.lost[number])
+        if (number := layout.manifest_number(key)) is not None:
+            manifest = chain.manifest(number)
+            return touched_by(manifest) if manifest else NOBODY
         if key == layout.ARCHIVE or key.startswith(layout.SIGNERS):
             return chain.all_touched()
         return NOBODY
 
-    # --- 1 and 2 ------------------------------------------------------------------------------
+    # --- 3 and 4 ----------------------------------------------------------------------------------
 
-    def _settings(self, papers: Documents, now: datetime) -> None:
-        scope, ground = self.ground.scope, self.ground
-        if scope.settings is None:
-            return
-        proof = papers.last_proof
-        longest = ground.rules.retention.years if ground.rules else MINIMUM_YEARS
-        self._findings += of_settings(
-            scope.settings,
-            ground.bucket,
-            proof,
-            now=now,
-            longest_days=(longest + EVIDENCE_YEARS) * EVERY_YEAR,
+    def _read_chain(self) -> None:
+        ground = self.ground
+        self._signers, said = trusted(
+            self._document,
+            ground.anchor,
+            self._listing,
+            self._reader,
+            dated=ground.scope.versions,
         )
-        self._findings += of_proof(scope.settings, proof, now, fenced=ground.fenced)
+        self._tell(said)
+        self._chain, said = walk(self._listing, self._reader, self._signers, self._reader.kept)
+        self._tell(said)
+        self._cohorts = self._chain.touched_by_cohorts()
+        self._compare_with_last_time()
+        self._tell(of_listing(self._listing, self._chain, ground.scope, self._now, self._concerned))
 
-    # --- 4 ------------------------------------------------------------------------------------
-
-    def _compare_with(self, coverage: Coverage, chain: Chain) -> None:
-        """Compare the end of the chain with the one that this host saw last time."""
-        seen = coverage.seen
+    def _compare_with_last_time(self) -> None:
+        """Compare the end of the chain with the one that this host saw last."""
+        seen = self._coverage.seen
         if seen is None or seen.head is None or self.ground.scope.is_copy:
             return
-        told = {(one.code, one.key) for one in self._findings}
         key = layout.manifest_key(seen.manifest)
+        there = {one.document.number: one.sha256 for one in self._chain.papers}
         code = None
-        if seen.manifest > chain.last:
+        if seen.manifest > self._chain.last:
             code = "rollback"
-        else:
-            there = {one.document.number: one.sha256 for one in chain.papers}
-            if there.get(seen.manifest, seen.head) != seen.head:
-                code = "rewritten"
-        if code and (code, key) not in told:
-            self._findings.append(found(code, key=key, who=HERE))
+        elif there.get(seen.manifest, seen.head) != seen.head:
+            code = "rewritten"
+        if code and (code, key) not in {(one.code, one.key) for one in self._findings}:
+            self._tell([found(code, key=key, who=HERE)])
 
-    def _days(self, listing: Listing, chain: Chain, now: datetime) -> None:
+    def _look_at_days(self) -> None:
         rules = self.ground.rules
         unnamed = [
             key
-            for key in listing.versions
-            if layout.data_place(key) is not None and key not in chain.objects
+            for key in self._listing.versions
+            if layout.data_place(key) is not None and key not in self._chain.objects
         ]
         due = last = None
         if rules is not None and not self.ground.scope.is_copy:
             due = dict.fromkeys(self.ground.sources, rules.since or date.max)
-            last = rules.last_closed_day(now)
-        self._findings += missing_days(chain, unnamed, due, last=last)
+            last = rules.last_closed_day(self._now)
+        known = self._book.manifest_days
+        self._tell(missing_days(self._chain, unnamed, due, last=last, known_days=known))
 
-    # --- 5 ------------------------------------------------------------------------------------
+    # --- 1 and 5 ----------------------------------------------------------------------------------
 
-    def _open(self, papers: Documents, chain: Chain) -> Opened:
+    def _read_documents(self) -> None:
+        self._papers, said = read_documents(
+            self._listing, self._reader, self._signers, self._concerned, self._is_read
+        )
+        self._tell(said)
+        # Where nothing is remembered, there is no copy of the ledger to read on from.
+        whole = self._whole or self.ground.memory is None
+        self._book, said = read_book(
+            self._archive(), self._listing, self._reader, self._signers, whole=whole
+        )
+        self._tell(said)
+        papers = (*self._chain.papers, *self._papers.papers.values())
+        read = {one.key: one.sha256 for one in papers}
+        self._tell(compare(self._book, self._listing, self._chain, read, self._concerned))
+        self._tell(gaps(self._chain, self._book.manifest_days))
+
+    def _look_at_settings(self) -> None:
+        ground, settings = self.ground, self.ground.scope.settings
+        if settings is None:
+            return
+        proof = self._papers.last_proof
+        years = ground.rules.retention.years if ground.rules else MINIMUM_YEARS
+        longest = (years + EVIDENCE_YEARS) * _DAYS_OF_A_YEAR
+        self._tell(of_settings(settings, ground.bucket, proof, now=self._now, longest_days=longest))
+        self._tell(of_proof(settings, proof, self._now, fenced=ground.fenced))
+
+    def _open_cohorts(self) -> Opened:
         """Open cohorts' keys where the root is at hand; say which cohorts are gone."""
-        cohorts = papers.cohorts
+        cohorts = self._papers.cohorts
         used: dict[str, int] = {}
-        for stored, _ in chain.objects.values():
+        for stored, _ in self._chain.objects.values():
             used[stored.cohort] = used.get(stored.cohort, 0) + 1
         for name in sorted(used.keys() - cohorts.keys()):
             key = layout.cohort_key(name)
-            touched = self._concerned(key, chain)
-            self._findings.append(
-                found("cohort-missing", key=key, touched=touched, objects=used[name])
-            )
+            touched = self._concerned(key)
+            self._tell([found("cohort-missing", key=key, touched=touched, objects=used[name])])
         if self.ground.root is None:
             return {}
-        opened, said = open_cohorts(
-            cohorts, self.ground.root, lambda key: self._concerned(key, chain)
-        )
-        self._findings += said
+        opened, said = open_cohorts(cohorts, self.ground.root, self._concerned)
+        self._tell(said)
         return opened
 
-    def _locks(
-        self, threads: Executor, papers: Documents, chain: Chain, turns: frozenset[int]
-    ) -> None:
+    def _look_at_locks(self, threads: Executor) -> None:
         """Look at the locks of documents whose turn it is."""
-        if not self.ground.scope.locks:
+        scope, rules = self.ground.scope, self.ground.rules
+        if not scope.locks:
             return
-        years = [paper.document.retention_years for paper in chain.papers]
-        years += [self.ground.rules.retention.years] if self.ground.rules else []
+        years = [paper.document.retention_years for paper in self._chain.papers]
+        years += [rules.retention.years] if rules else []
         longest = max(years, default=MINIMUM_YEARS)
-        everything: list[Paper[Any]] = [*chain.papers, *papers.papers.values()]
+        papers: list[Paper[Any]] = [*self._chain.papers, *self._papers.papers.values()]
         due = [
             (paper.key, paper.version.version_id, *promised(paper, longest))
-            for paper in everything
-            if turn_of(paper.key) in turns
+            for paper in papers
+            if self._is_due(paper.key)
         ]
-        self._findings += check_locks(
-            self.ground.store,
-            threads,
-            due,
-            lambda key: self._concerned(key, chain),
-            compliance=self.ground.scope.compliance,
+        self._tell(
+            check_locks(
+                self.ground.store, threads, due, self._concerned, compliance=scope.compliance
+            )
         )
 
-    def _archive(self, document: schemas.Archive, signers: Signers) -> Archive:
+    # --- 6 and 7 ----------------------------------------------------------------------------------
+
+    def _archive(self) -> Archive:
         """Return the archive as others open it, without what would refuse it."""
         ground = self.ground
         return Archive(
-            document=document,
+            document=self._document,
             store=ground.store,
-            settings=ground.store.settings(),
+            settings=ground.scope.settings or ground.store.settings(),
             clock=ground.clock,
-            rules=ground.rules or _any_rules(document),
+            rules=ground.rules or _any_rules(self._document),
             keys=None,
-            signers=signers.public_keys,
+            signers=self._signers.public_keys,
+            memory=None if ground.scope.is_copy else ground.memory,
         )
 
-    # --- 7 ------------------------------------------------------------------------------------
-
-    def _token_key(self, document: schemas.Archive) -> bytes | None:
-        """Open the token key where the root is at hand: it opens known entries."""
-        root = self.ground.root
-        if root is None:
-            return None
-        info = binding("token-key", document.archive)
-        return root.open(base64.b64decode(document.token_key), info)
-
-    def _present(
-        self, listing: Listing, chain: Chain
-    ) -> Iterator[tuple[SealedObject, Paper[Manifest]]]:
+    def _present(self) -> Iterator[tuple[SealedObject, Paper[Manifest]]]:
         """Yield the named objects that are there; those that are gone are told."""
-        for key, (stored, paper) in chain.objects.items():
-            if listing.has(key, stored.version_id if self.ground.scope.versions else ""):
+        for key, (stored, paper) in self._chain.objects.items():
+            version_id = stored.version_id if self.ground.scope.versions else ""
+            if self._listing.has(key, version_id):
                 yield stored, paper
                 continue
-            touched = chain.touched_by_object(key)
-            self._findings.append(
-                found("object-missing", key=key, version_id=stored.version_id, touched=touched)
-            )
+            touched = self._concerned(key)
+            version = stored.version_id
+            self._tell([found("object-missing", key=key, version_id=version, touched=touched)])
 
-    def _objects(
-        self, document: schemas.Archive, chain: Chain, tasks: Sequence[Task], now: datetime
-    ) -> tuple[list[Checked], int]:
-        """Check objects, several at a time; note which are sound."""
-        ground = self.ground
+    def _check_objects(self, opened: Opened) -> tuple[int, int, int]:
+        """Check the objects whose turn it is, several at a time.
+
+        Returns:
+            How many were read, their bytes, and how many an interrupted run had found sound.
+        """
+        ground, chain = self.ground, self._chain
+        due = [stored for stored, _ in self._present() if self._is_due(stored.key)]
+        tasks = tasks_of(chain, due, opened, token_key=self._token_key(), scope=ground.scope)
         memory = ground.memory if self.full and not ground.scope.is_copy else None
-        journal = Journal.open(memory, document.archive, now, opened=ground.root is not None)
+        decrypts = ground.root is not None
+        journal = Journal.open(memory, self._document.archive, self._now, opened=decrypts)
         names = {one.stored.key: journal_name(one) for one in tasks}
         left = [one for one in tasks if names[one.stored.key] not in journal.done]
         by_digest: dict[str, str] = {}
-        checked: list[Checked] = []
+        count = size = 0
         ground.progress.start("", len(left))
         try:
             for done in worked(left, ground.executor, ground.work, ground.workers):
                 ground.progress.advance(len(done))
-                sound = [one for one in done if not one.flaws]
-                journal.note((names[one.key], one.size_bytes) for one in sound)
-                checked += done
+                journal.note((names[one.key], one.size_bytes) for one in done if not one.flaws)
                 for one in done:
-                    if one.flaws and not by_digest:
-                        by_digest = digests(chain)
-                    self._findings += flaws_of(one, chain, by_digest)
+                    count, size = count + 1, size + one.size_bytes
+                    if one.flaws:
+                        by_digest = by_digest or digests(chain)
+                        self._tell(flaws_of(one, chain, by_digest))
         finally:
             journal.close()
             ground.progress.finish()
         journal.finish()
-        return checked, len(tasks) - len(left)
+        return count, size, len(tasks) - len(left)
 
-    def _readings(self, chain: Chain, turns: frozenset[int], now: datetime) -> dict[int, Reading]:
+    def _token_key(self) -> bytes | None:
+        """Open the token key where the root is at hand: it opens known entries."""
+        if self.ground.root is None:
+            return None
+        info = binding("token-key", self._document.archive)
+        return self.ground.root.open(base64.b64decode(self._document.token_key), info)
+
+    # --- what is remembered -----------------------------------------------------------------------
+
+    def _remember(self) -> Coverage:
+        """Write down what was read; of a copy, nothing."""
+        if self.ground.scope.is_copy:
+            return self._coverage
+        seen = self._coverage.seen
+        if seen is None or seen.manifest <= self._chain.last:
+            # What was rolled back must go on being told.
+            seen = Seen(manifest=self._chain.last, head=self._chain.head)
+        after = self._coverage.after(self._today, self._readings(), seen, full=self._whole)
+        after.save(self.ground.memory)
+        return after
+
+    def _readings(self) -> dict[int, Reading]:
         """Return what was read of each turn."""
-        objects = dict.fromkeys(turns, 0)
-        size = dict.fromkeys(turns, 0)
-        for key, (stored, _) in chain.objects.items():
-            turn = turn_of(key)
-            if turn in turns:
-                objects[turn] += 1
-                size[turn] += stored.size_bytes
-        alarms = dict.fromkeys(turns, 0)
+        objects, size, alarms = (dict.fromkeys(self._turns, 0) for _ in range(3))
+        for key, (stored, _) in self._chain.objects.items():
+            if self._is_due(key):
+                objects[turn_of(key)] += 1
+                size[turn_of(key)] += stored.size_bytes
         for one in self._findings:
-            if one.severity == "alarm" and one.key and turn_of(one.key) in turns:
+            if one.severity == "alarm" and one.key and self._is_due(one.key):
                 alarms[turn_of(one.key)] += 1
         return {
             turn: Reading(
-                at=now,
+                at=self._now,
                 objects=objects[turn],
                 size_bytes=size[turn],
                 opened=self.ground.root is not None,
                 findings=alarms[turn],
             )
-            for turn in turns
+            for turn in self._turns
         }
-
-
-def _always(key: str, listing: Listing) -> bool:
-    """Return whether a document is read every time: keys, and the last lock proof."""
-    if key.startswith(layout.COHORTS):
-        return True
-    number = layout.proof_number(key)
-    return number is not None and layout.proof_key(number + 1) not in listing.versions
-
-
-def _by_cohort(chain: Chain) -> dict[str, Touched]:
-    days: dict[str, set[date]] = {}
-    orders: dict[str, int] = {}
-    for stored, paper in chain.objects.values():
-        key = layout.cohort_key(stored.cohort)
-        days.setdefault(key, set()).add(paper.document.day)
-        rows = stored.rows if stored.kind == "orders" else 0
-        orders[key] = orders.get(key, 0) + rows
-    return {key: Touched(days=tuple(sorted(days[key])), orders=orders[key]) for key in days}
 
 
 def _any_rules(document: schemas.Archive) -> Rules:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from archiver.ports import Progress
     from archiver.verification.coverage import Coverage
     from archiver.verification.findings import Finding
-    from archiver.verification.verifying import Ground, Verified
+    from archiver.verification.ground import Ground, Verified
 
 MAX_WORKERS = 64
 DEFAULT_WORKERS = 8
@@ -111,6 +111,7 @@ def verify(
             "finding_counts": _counts(verified.findings),
             "checked": {
                 "manifests": verified.manifests,
+                "entries": verified.entries,
                 "objects": verified.objects,
                 "objects_read": verified.objects_read,
                 "objects_resumed": verified.resumed,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from archiver.verification.findings import Finding, Touched
-from archiver.verification.verifying import Verified
+from archiver.verification.ground import Verified
 from cli.commands.verify import said_in
 from cli.options import Call
 from cli.screen import plain, size, table

@@ -10,10 +10,11 @@ from archiver import roots
 from archiver.archive import read_anchor
 from archiver.ports import Clock, ObjectStore
 from archiver.verification.findings import Finding
+from archiver.verification.ground import Ground, Verified
 from archiver.verification.objects import check
 from archiver.verification.offline import open_copy
 from archiver.verification.scope import Scope
-from archiver.verification.verifying import Ground, Verification, Verified
+from archiver.verification.verifying import Verification
 from tests.archives import Inline, Place, Silent
 from tests.desk import Desk
 from tests.provers import prover_of

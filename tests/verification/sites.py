@@ -17,7 +17,7 @@ from archiver.access_log.parts import seal_access_log
 from archiver.archive import Archive
 from archiver.roots import read_secret_file
 from archiver.stores.memory import MemoryStore
-from archiver.verification.verifying import Verified
+from archiver.verification.ground import Verified
 from schemas.documents import Manifest, Revocation, Signer
 from tests import cards
 from tests.access_log.logs import fill, log_in
