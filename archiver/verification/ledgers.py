@@ -166,6 +166,8 @@ def _of_place(
             one = Fault(code="malformed", params={"detail": Said("its entries", "其条目")})
         if isinstance(one, Fault):
             yield found(one.code, **where, **one.params)
+            if counting is not None:
+                yield found("shadowed", **where)
         elif one.document.frontier != expected:
             yield found("ledger-forked", **where)
         elif counting is None:
@@ -201,6 +203,9 @@ def _of_checkpoints(
     for version, content in reader.each(versions, reader.get):
         size = layout.checkpoint_size(version.key) or 0
         where: dict[str, Any] = {"key": version.key, "version_id": version.version_id}
+        first = listing.versions[version.key][0]
+        if version is not first and content != book.notes.get(size):
+            yield found("shadowed", **where)
         try:
             head = open_checkpoint(content, verifiers, where=version.key)
         except TamperedError:
@@ -208,16 +213,14 @@ def _of_checkpoints(
             continue
         if head.size != size:
             yield found("checkpoint-replayed", size=head.size, **where)
-        elif head.root != book.roots.get(size):
-            if size <= book.size or not book.roots:
-                yield found("checkpoint-differs", **where)
-            else:
-                told[version.key] = found("rollback", who=LEDGER, **where)
-        elif size in book.notes and book.notes[size] != content:
-            yield found("shadowed", **where)
+        elif head.root == book.roots.get(size):
+            if size not in book.notes:
+                book.checkpoints[size] = head
+                book.notes[size] = content
+        elif size <= book.size or not book.roots:
+            yield found("checkpoint-differs", **where)
         else:
-            book.checkpoints[size] = head
-            book.notes[size] = content
+            told[version.key] = found("rollback", who=LEDGER, **where)
     yield from told.values()
     for size in book.roots:
         if size not in book.checkpoints:

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from archiver import dsse, layout
 from archiver.access_log.parts import seal_access_log
 from archiver.archive import Archive
+from archiver.catalog import Catalog
+from archiver.ledger import extend_ledger
 from archiver.roots import read_secret_file
 from archiver.stores.memory import MemoryStore
 from archiver.verification.ground import Verified
@@ -36,6 +38,8 @@ KINDS = {
     "segment": "segments/",
     "known": "known/",
     "access": "access/",
+    "ledger": "ledger/0",
+    "checkpoint": "checkpoints/",
 }
 """What the keys of each kind of object begin with."""
 
@@ -142,7 +146,16 @@ def sealed(folder: Path, store: Any = None) -> Desk:  # noqa: ANN401  any store
     for entries in (3, 2):
         fill(asked, entries)
         seal_access_log(archive, asked)
+        extend(desk)
     return desk
+
+
+def extend(desk: Desk) -> None:
+    """Take into the ledger what it lacks, as nights do."""
+    archive = desk.open()
+    catalog = Catalog(archive, desk.place.folder / "index" / "manifests")
+    catalog.refresh()
+    extend_ledger(archive, catalog.entries)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from archiver import dsse, layout
 from archiver.ports import DefaultRetention, LifecycleRule
 from archiver.verification.codes import KINDS as CODES
+from schemas.documents import LedgerPart, LockProof
 from tests.desk import Desk
 from tests.verification.grounds import codes, plain_copy, verified_copy
 from tests.verification.sites import DAYS, KINDS, Site, attacked, rows, sealed
@@ -230,6 +231,65 @@ def edit_access(site: Site) -> None:
     site.store.flip_byte(key, site.version(key), len(site.content(key)) // 2)
 
 
+def replay(site: Site) -> None:
+    """Put an old checkpoint into the place of the last one."""
+    first, *_, last = sorted(
+        {one.key for one in site.store.list_versions("checkpoints/")},
+        key=lambda key: int(key.partition("/")[2]),
+    )
+    site.replace(last, site.content(first))
+
+
+def lose_checkpoint(site: Site) -> None:
+    """Destroy a checkpoint that the ledger went on from."""
+    site.lose(min((one.key for one in site.store.list_versions("checkpoints/")), key=len))
+
+
+def cut_the_ledger(site: Site) -> None:
+    """Destroy the ledger's first part."""
+    site.lose(site.key("ledger/0"))
+
+
+def fork_the_ledger(site: Site) -> None:
+    """Whoever holds a signing key writes the ledger's end anew."""
+    key = site.key("ledger/0", 1)
+    part = site.archive.verify(site.content(key), "ledger", LedgerPart, key)
+    forged = part.model_copy(update={"frontier": [bytes(32).hex() for _ in part.frontier]})
+    site.replace(key, site.archive.signed(forged, "ledger"))
+
+
+def rewrite_the_ledger(site: Site) -> None:
+    """The same with another entry: the checkpoint tells."""
+    key = site.key("ledger/0", 1)
+    part = site.archive.verify(site.content(key), "ledger", LedgerPart, key)
+    entry = part.entries[-1].replace("2026-", "2025-", 1)
+    forged = part.model_copy(update={"entries": [*part.entries[:-1], entry]})
+    site.replace(key, site.archive.signed(forged, "ledger"))
+
+
+def cut_its_end(site: Site) -> None:
+    """Destroy the ledger's last part and its checkpoint."""
+    last = max(
+        (one.key for one in site.store.list_versions("checkpoints/")),
+        key=lambda key: int(key.partition("/")[2]),
+    )
+    site.lose(last)
+    site.lose(site.key("ledger/0", 1))
+
+
+def lose_proof(site: Site) -> None:
+    """Destroy the proof of the store's lock."""
+    site.lose(site.key("proofs/0"))
+
+
+def swap_proofs(site: Site) -> None:
+    """Put another proof, signed with the night's key, in its place."""
+    key = site.key("proofs/0")
+    proof = site.archive.verify(site.content(key), "lock-proof", LockProof, key)
+    forged = proof.model_copy(update={"findings": [], "store": "another"})
+    site.replace(key, site.archive.signed(forged, "lock-proof"))
+
+
 @dataclass(frozen=True, slots=True)
 class Attack:
     """An act, and the code that names it."""
@@ -248,13 +308,14 @@ ATTACKS = [
     Attack(plain_file, "plaintext"),
     Attack(foreign_file, "foreign-file"),
     Attack(drop_a_day, "manifest-missing"),
-    Attack(drop_a_day, "missing-day", None),
-    Attack(drop_the_newest, "rollback", None),
+    Attack(drop_a_day, "missing-day"),
+    Attack(drop_the_newest, "rollback"),
     Attack(resign, "signer-unknown"),
     Attack(resign_in_our_name, "signature-invalid"),
     Attack(resign_revoked, "signer-revoked", None),
     Attack(two_manifests, "two-manifests", None),
     Attack(another_history, "rewritten", None),
+    Attack(another_history, "entry-differs"),
     Attack(another_archive, "another-archive"),
     Attack(swap_cohorts, "misplaced"),
     Attack(lose_cohort, "cohort-missing"),
@@ -271,6 +332,14 @@ ATTACKS = [
     Attack(open_bucket, "policy-public", None),
     Attack(cut_access, "access-part-missing"),
     Attack(edit_access, "access-part-altered"),
+    Attack(replay, "checkpoint-replayed"),
+    Attack(lose_checkpoint, "checkpoint-missing"),
+    Attack(cut_the_ledger, "ledger-part-missing"),
+    Attack(fork_the_ledger, "ledger-forked"),
+    Attack(rewrite_the_ledger, "checkpoint-differs"),
+    Attack(cut_its_end, "rollback", None),
+    Attack(lose_proof, "entry-missing"),
+    Attack(swap_proofs, "entry-differs"),
 ]
 
 
