@@ -11,6 +11,7 @@ INSTALLED := $(VENV)/installed
 N ?= 500
 TRACED ?= 120
 QUESTIONS ?= 10000
+VERIFIED ?= 1000
 PROPERTIES ?= $(N)
 SEED ?=
 WORKERS ?= 2
@@ -47,8 +48,8 @@ bench: $(INSTALLED) servers bench-tools ## Measure speed and memory against peer
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: soak
-soak: $(INSTALLED) servers soak-tools ## Live through N histories of bad luck, break TRACED system calls, ask QUESTIONS (SEED=… repeats), test properties
-	@$(BIN)/python -m tests.soak --histories $(N) --traced $(TRACED) --workers $(WORKERS) $(if $(SEED),--seed $(SEED))
+soak: $(INSTALLED) servers soak-tools ## Live through N histories of bad luck, break TRACED system calls, verify VERIFIED times, ask QUESTIONS (SEED=… repeats), test properties
+	@$(BIN)/python -m tests.soak --histories $(N) --traced $(TRACED) --verifications $(VERIFIED) --workers $(WORKERS) $(if $(SEED),--seed $(SEED))
 	@if [ '$(QUESTIONS)' != 0 ]; then \
 	  $(BIN)/python -m tests.soak.questions --questions $(QUESTIONS) $(if $(SEED),--seed $(SEED)); \
 	fi

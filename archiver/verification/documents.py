@@ -40,6 +40,7 @@ from schemas.documents import (
     Document,
     Instant,
     LockProof,
+    Manifest,
     Reconciliation,
     Retirement,
     Revocation,
@@ -98,7 +99,10 @@ FORMS: Final[Mapping[str, Form[Any]]] = {
 }
 """By what their keys begin with; manifests and signers come first and apart."""
 _EVIDENCE_MARGIN: Final = timedelta(days=1)
-"""Between a document's own date and the instant at which its lock was counted."""
+"""Between a document's date and the instant at which its lock was counted."""
+_LONGEST_MARGIN: Final = timedelta(days=366)
+"""Of what was written under rules that nobody knows any more."""
+_COHORT_TAIL: Final = "-12345678.json"
 
 
 def trusted(
@@ -272,24 +276,30 @@ def check_locks(
             )
 
 
-def promised(paper: Paper[Any], longest_years: int) -> tuple[datetime, datetime]:
+def promised(
+    key: str, made: datetime, manifest: Manifest | None, longest_years: int
+) -> tuple[datetime, datetime]:
     """Return the dates that a document's lock must reach, and may reach at most.
 
     Args:
-        paper: The document.
+        key: The document's.
+        made: When it was written, by the store's clock.
+        manifest: What it says, if it is one: it names its own rule.
         longest_years: The longest class that this archive has ever had.
     """
-    document = paper.document
-    if isinstance(document, Cohort):
-        end = retention.cohort_end(document.cohort[: -len("-12345678")])
+    if key.startswith(layout.COHORTS):
+        end = retention.cohort_end(key.removeprefix(layout.COHORTS)[: -len(_COHORT_TAIL)])
         return end, end
-    made = getattr(document, "created_at", None) or document.revoked_at
-    if isinstance(document, AccessPart):
+    shortest, longest = MINIMUM_YEARS + EVIDENCE_YEARS, longest_years + EVIDENCE_YEARS
+    least = Rule(years=shortest, margin=timedelta())
+    if manifest is not None:
+        margin = timedelta(days=manifest.retention_margin_days)
+        least = Rule(years=manifest.retention_years + EVIDENCE_YEARS, margin=margin)
+        made = manifest.created_at
+    elif key.startswith(layout.ACCESS):
+        longest = MINIMUM_YEARS
         least = Rule(years=MINIMUM_YEARS, margin=timedelta())
-        most = Rule(years=MINIMUM_YEARS, margin=timedelta(days=366))
-    else:
-        least = Rule(years=MINIMUM_YEARS + EVIDENCE_YEARS, margin=timedelta())
-        most = Rule(years=longest_years + EVIDENCE_YEARS, margin=timedelta(days=366))
+    most = Rule(years=longest, margin=_LONGEST_MARGIN)
     return (
         retention.retain_until(made, least),
         retention.retain_until(made + _EVIDENCE_MARGIN, most),

@@ -44,7 +44,7 @@ from archiver.verification.ground import Ground, Verified
 from archiver.verification.hidden import of_listing
 from archiver.verification.journal import Journal
 from archiver.verification.ledgers import Book, compare, read_book
-from archiver.verification.listing import Listing
+from archiver.verification.listing import Listing, is_ours
 from archiver.verification.papers import Paper, Signers
 from archiver.verification.reading import Reader
 from archiver.verification.settings import of_proof, of_settings
@@ -265,11 +265,19 @@ class Verification:
         years += [rules.retention.years] if rules else []
         longest = max(years, default=MINIMUM_YEARS)
         papers: list[Paper[Any]] = [*self._chain.papers, *self._papers.papers.values()]
-        due = [
-            (paper.key, paper.version.version_id, *promised(paper, longest))
-            for paper in papers
-            if self._is_due(paper.key)
-        ]
+        counting = {one.key: one for one in papers}
+        due = []
+        for key, versions in self._listing.versions.items():
+            if layout.data_place(key) is not None or not is_ours(key) or not self._is_due(key):
+                continue
+            paper = counting.get(key)
+            version = paper.version if paper else versions[0]
+            made = version.written_at
+            if key == layout.ARCHIVE:  # by the founding's date, however long it took
+                made = self._document.created_at
+            manifest = paper.document if paper else None
+            manifest = manifest if isinstance(manifest, Manifest) else None
+            due.append((key, version.version_id, *promised(key, made, manifest, longest)))
         self._tell(
             check_locks(
                 self.ground.store, threads, due, self._concerned, compliance=scope.compliance

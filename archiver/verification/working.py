@@ -77,13 +77,19 @@ def worked(
             waiting.add(executor.submit(work, chunk))
             if len(waiting) > workers * 2:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
+                yield from _results(done)
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
+            yield from _results(done)
     finally:
         for future in waiting:
             future.cancel()
+
+
+def _results(done: Iterable[Future[list[Checked]]]) -> Iterator[list[Checked]]:
+    """Yield what was done before what failed: it need not be done again."""
+    for future in sorted(done, key=lambda one: one.exception() is not None):
+        yield future.result()
 
 
 def _chunks(tasks: Sequence[Task]) -> Iterator[list[Task]]:

@@ -1,6 +1,5 @@
 """One sealed archive with an object of each kind, which tests attack and put back."""
 
-import copy
 import io
 import shutil
 from collections.abc import Iterator
@@ -165,7 +164,10 @@ def attacked(desk: Desk, folder: Path) -> Iterator[Site]:
     shutil.copytree(desk.place.folder, folder, dirs_exist_ok=True)
     clock = replace(desk.clock)
     store = MemoryStore(clock=clock)
-    store._versions = copy.deepcopy(desk.store._versions)
+    store._versions = {
+        key: [replace(version) for version in versions]
+        for key, versions in desk.store._versions.items()
+    }
     store._written = desk.store._written
     place = type(desk.place)(folder)
     yield Site(replace(desk, place=place, clock=clock, store=store), store)

@@ -296,8 +296,8 @@ class Attack:
 
     act: Callable[[Site], None]
     code: str
-    offline: str | None = ""
-    """The code in a plain copy: the same, another one, or None where files cannot show it."""
+    offline: bool = True
+    """Whether plain files show it, too."""
 
 
 ATTACKS = [
@@ -312,24 +312,24 @@ ATTACKS = [
     Attack(drop_the_newest, "rollback"),
     Attack(resign, "signer-unknown"),
     Attack(resign_in_our_name, "signature-invalid"),
-    Attack(resign_revoked, "signer-revoked", None),
-    Attack(two_manifests, "two-manifests", None),
-    Attack(another_history, "rewritten", None),
+    Attack(resign_revoked, "signer-revoked", offline=False),
+    Attack(two_manifests, "two-manifests", offline=False),
+    Attack(another_history, "rewritten", offline=False),
     Attack(another_history, "entry-differs"),
     Attack(another_archive, "another-archive"),
     Attack(swap_cohorts, "misplaced"),
     Attack(lose_cohort, "cohort-missing"),
-    Attack(shorten, "lock-too-short", None),
-    Attack(unlock, "lock-mode", None),
-    Attack(prolong, "lock-too-long", None),
-    Attack(shorten_evidence, "lock-too-short", None),
-    Attack(prolong_keys, "lock-too-long", None),
-    Attack(hold, "hold-unexpected", None),
-    Attack(add_lifecycle, "lifecycle-deletes", None),
-    Attack(suspend, "versioning-suspended", None),
-    Attack(encrypt, "encryption-key-can-be-lost", None),
-    Attack(lock_others, "default-lock-overlong", None),
-    Attack(open_bucket, "policy-public", None),
+    Attack(shorten, "lock-too-short", offline=False),
+    Attack(unlock, "lock-mode", offline=False),
+    Attack(prolong, "lock-too-long", offline=False),
+    Attack(shorten_evidence, "lock-too-short", offline=False),
+    Attack(prolong_keys, "lock-too-long", offline=False),
+    Attack(hold, "hold-unexpected", offline=False),
+    Attack(add_lifecycle, "lifecycle-deletes", offline=False),
+    Attack(suspend, "versioning-suspended", offline=False),
+    Attack(encrypt, "encryption-key-can-be-lost", offline=False),
+    Attack(lock_others, "default-lock-overlong", offline=False),
+    Attack(open_bucket, "policy-public", offline=False),
     Attack(cut_access, "access-part-missing"),
     Attack(edit_access, "access-part-altered"),
     Attack(replay, "checkpoint-replayed"),
@@ -337,7 +337,7 @@ ATTACKS = [
     Attack(cut_the_ledger, "ledger-part-missing"),
     Attack(fork_the_ledger, "ledger-forked"),
     Attack(rewrite_the_ledger, "checkpoint-differs"),
-    Attack(cut_its_end, "rollback", None),
+    Attack(cut_its_end, "rollback", offline=False),
     Attack(lose_proof, "entry-missing"),
     Attack(swap_proofs, "entry-differs"),
 ]
@@ -360,7 +360,9 @@ def test_an_archive_that_nobody_attacked_has_no_alarm_however_it_is_looked_at(
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda one: f"{one.act.__name__}-{one.code}")
-def test_each_attack_is_named(site: Site, attack: Attack) -> None:
+def test_each_attack_is_named_and_what_plain_files_show_without_a_store_or_a_key(
+    site: Site, attack: Attack, tmp_path: Path
+) -> None:
     attack.act(site)
     alarms = site.verified().alarms
     assert attack.code in codes(alarms)
@@ -368,20 +370,9 @@ def test_each_attack_is_named(site: Site, attack: Attack) -> None:
         assert one.said.en
         assert one.article.zh
         assert one.next
-
-
-@pytest.mark.parametrize(
-    "attack",
-    [one for one in ATTACKS if one.offline is not None],
-    ids=lambda one: f"{one.act.__name__}-{one.code}",
-)
-def test_what_plain_files_can_show_is_named_without_a_store_and_without_a_key(
-    site: Site, attack: Attack, tmp_path: Path
-) -> None:
-    attack.act(site)
-    copied = plain_copy(site.store, tmp_path / "copy")
-    alarms = verified_copy(site.desk, copied, root=False).alarms
-    assert (attack.offline or attack.code) in codes(alarms)
+    if attack.offline:
+        copied = plain_copy(site.store, tmp_path / "copy")
+        assert attack.code in codes(verified_copy(site.desk, copied, root=False).alarms)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -417,7 +408,7 @@ def test_an_object_that_is_gone_is_named_with_its_day_and_orders(site: Site, kin
 def test_any_flipped_byte_is_an_alarm(site: Site, kind: str) -> None:
     key = site.key(KINDS[kind])
     size = len(site.content(key))
-    for offset in (5, size // 2, size - 9):
+    for offset in (5, size // 2, size - 9)[:: 1 if kind == "orders" else 2]:
         site.store.flip_byte(key, site.version(key), offset)
         alarms = site.verified(memory=False).alarms
         assert key in {one.key for one in alarms}
