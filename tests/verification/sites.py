@@ -16,12 +16,14 @@ from archiver.access_log.parts import seal_access_log
 from archiver.archive import Archive
 from archiver.catalog import Catalog
 from archiver.ledger import extend_ledger
+from archiver.ports import ObjectStore
 from archiver.roots import read_secret_file
 from archiver.stores.memory import MemoryStore
 from archiver.verification.ground import Verified
 from schemas.documents import Manifest, Revocation, Signer
 from tests import cards
 from tests.access_log.logs import fill, log_in
+from tests.clock import FrozenClock
 from tests.desk import Desk, at, founded
 from tests.verification.grounds import verified
 
@@ -136,9 +138,20 @@ def rows() -> list[cards.Row]:
     return made
 
 
-def sealed(folder: Path, store: Any = None) -> Desk:  # noqa: ANN401  any store
-    """Seal three days and two parts of an access log."""
-    desk = founded(folder, rows(), now=at(5, 3), store=store)
+def sealed(folder: Path) -> Desk:
+    """Seal three days of March and two parts of an access log."""
+    return _lived(founded(folder, rows(), now=at(5, 3)), folder)
+
+
+def recently_sealed(folder: Path, store: ObjectStore, clock: FrozenClock) -> Desk:
+    """Seal some days that have just passed, in a store whose clock is the real one."""
+    ended = clock.instant - timedelta(days=2)
+    made = [cards.order(n, ended - timedelta(days=n % 3)) for n in range(1, 10)]
+    made.append(cards.order(99, ended, state="lost"))
+    return _lived(founded(folder, made, store=store, clock=clock), folder)
+
+
+def _lived(desk: Desk, folder: Path) -> Desk:
     assert desk.night().failures == []
     archive = desk.open()
     asked = log_in(folder, desk.clock, archive=archive.id)
