@@ -67,6 +67,7 @@ def open_verification(
             sources=[section.name for section in installation.configuration.source],
             bucket=_bucket(installation),
             access=installation.access_log(document.archive) if installation.has_state() else None,
+            circle=installation.circle,
             fenced=installation.fenced,
         )
 
@@ -124,6 +125,7 @@ def open_offline(
             workers=workers,
             progress=progress,
             root=root,
+            circle=installation.circle if installation else None,
         )
 
 

@@ -392,6 +392,45 @@ _OF_THE_LEDGER: Final = {
         _COPY,
     ),
 }
+_OF_OUTSIDERS: Final = {
+    "witness-ahead": _alarm(
+        INTEGRITY,
+        "{key} is not the last one: {detail}",
+        "{key} 并非最后一个：{detail}",
+        "archiver status",
+    ),
+    "split-view": _alarm(
+        INTEGRITY,
+        "{key} is not what others were told: {detail}",
+        "{key} 与他人所见不同：{detail}",
+        "archiver status",
+    ),
+    "witness-lost": _alarm(
+        INTEGRITY,
+        "Witness {witness} confirmed {confirmed} entries before and now knew {held}: it was set "
+        "back",
+        "见证方 {witness} 此前确认过 {confirmed} 条，现只知 {held} 条：已被恢复到较早状态",
+        "archiver status",
+    ),
+    "witness-silent": _warning(
+        INTEGRITY,
+        "Witness {witness} says nothing: {detail}",
+        "见证方 {witness} 没有表态：{detail}",
+        "archiver status",
+    ),
+    "cosignature-invalid": _alarm(
+        SIGNED,
+        "{key} is no signature of witness {witness} under that checkpoint",
+        "{key} 不是见证方 {witness} 对该检查点的签名",
+        _COPY,
+    ),
+    "timestamp-invalid": _alarm(
+        SIGNED,
+        "{key} does not hold as a time stamp of {authority}: {detail}",
+        "{key} 作为 {authority} 的时间戳不成立：{detail}",
+        _COPY,
+    ),
+}
 _OF_SETTINGS: Final = {
     "versioning-suspended": _alarm(
         INTEGRITY,
@@ -504,6 +543,7 @@ KINDS: Final[dict[str, Kind]] = {
     **_OF_TRUST,
     **_OF_THE_CHAIN,
     **_OF_THE_LEDGER,
+    **_OF_OUTSIDERS,
     **_OF_SETTINGS,
     **_OF_THE_ACCESS_LOG,
 }

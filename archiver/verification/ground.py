@@ -1,15 +1,16 @@
 """What a verification stands on, and what it ends in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from archiver.access_log import AccessLog
-from archiver.archive import Rules
+from archiver.archive import Archive, Rules
 from archiver.keyring import KeyPair
 from archiver.ports import BucketRules, Clock, ObjectStore, Progress
+from archiver.spreading import Circle
 from archiver.verification.coverage import Coverage
 from archiver.verification.findings import Finding, in_order
 from archiver.verification.scope import Scope
@@ -43,6 +44,8 @@ class Ground:
     """The bucket's settings, where they can be read."""
     access: AccessLog | None = None
     """Of the state that this host uses, if it has any."""
+    circle: Callable[[Archive], Circle] | None = None
+    """Who outside remembers the ledger; None where there is no configuration."""
     fenced: bool = False
 
 

@@ -7,7 +7,7 @@ must be there, with the digest that the ledger has.
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -46,6 +46,10 @@ class Book:
     """Those that verify and are of this ledger, by size."""
     notes: dict[int, bytes] = field(default_factory=dict)
     """Their objects' bytes."""
+    leaves: list[bytes] = field(default_factory=list)
+    """Of all entries."""
+    made: dict[int, datetime] = field(default_factory=dict)
+    """When parts say that they were made, by the sizes at which they end."""
 
     @property
     def size(self) -> int:
@@ -91,7 +95,9 @@ def _read_on(archive: Archive) -> tuple[Book, list[Finding]]:
     ledger = Ledger(archive)
     try:
         ledger.refresh()
-        book.entries = list(ledger.iterate())
+        texts = ledger.entries
+        book.leaves = [leaf_hash(text.encode()) for text in texts]
+        book.entries = [LedgerEntry.model_validate_json(text) for text in texts]
         book.roots[ledger.size] = ledger.root
         if (last := ledger.checkpoint()) is not None:
             book.checkpoints[last.size] = last.head
@@ -144,6 +150,8 @@ def _of_parts(book: Book, listing: Listing, reader: Reader, signers: Signers) ->
         frontier = tail.frontier_at(tail.size)
         expected = tail.size
         book.roots[expected] = tail.root()
+        book.leaves += leaves
+        book.made[expected] = counting.document.created_at
         book.entries += [
             LedgerEntry.model_validate_json(text) for text in counting.document.entries
         ]

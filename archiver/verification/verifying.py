@@ -45,6 +45,7 @@ from archiver.verification.hidden import of_listing
 from archiver.verification.journal import Journal
 from archiver.verification.ledgers import Book, compare, read_book
 from archiver.verification.listing import Listing, is_ours
+from archiver.verification.outsiders import of_countersignatures, of_witnesses
 from archiver.verification.papers import Paper, Signers
 from archiver.verification.reading import Reader
 from archiver.verification.settings import of_proof, of_settings
@@ -229,6 +230,12 @@ class Verification:
         read = {one.key: one.sha256 for one in papers}
         self._tell(compare(self._book, self._listing, self._chain, read, self._concerned))
         self._tell(gaps(self._chain, self._book.manifest_days))
+        if self.ground.circle is not None:
+            archive = self._archive()
+            circle = self.ground.circle(archive)
+            self._tell(of_countersignatures(self._book, self._listing, self._reader, circle))
+            if not self.ground.scope.is_copy:
+                self._tell(of_witnesses(self._book, archive, circle))
 
     def _look_at_settings(self) -> None:
         ground, settings = self.ground, self.ground.scope.settings

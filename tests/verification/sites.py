@@ -167,7 +167,7 @@ def extend(desk: Desk) -> None:
     archive = desk.open()
     catalog = Catalog(archive, desk.place.folder / "index" / "manifests")
     catalog.refresh()
-    extend_ledger(archive, catalog.entries)
+    extend_ledger(archive, catalog)
 
 
 @contextmanager
