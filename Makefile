@@ -124,3 +124,4 @@ soak-tools: $(INSTALLED)
 .PHONY: bench-tools
 bench-tools: $(INSTALLED)
 	$(call debian,pt-archiver,percona-toolkit)
+	$(call debian,restic,restic)

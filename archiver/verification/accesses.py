@@ -1,19 +1,21 @@
 """The access log as a verification sees it: parts in the store, and the state of this host."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from archiver import layout
-from archiver.access_log import AccessLog
-from archiver.access_log.verify import Finding as AccessFinding
-from archiver.access_log.verify import verify_access_log, verify_parts
 from archiver.archive import Archive
 from archiver.keyring import KeyPair
 from archiver.verification.findings import Finding, found
 from archiver.verification.listing import Listing
 
+if TYPE_CHECKING:
+    from archiver.access_log import AccessLog
+    from archiver.access_log.verify import Finding as AccessFinding
+
 
 def of_access_log(
-    archive: Archive, log: AccessLog | None, root: KeyPair | None, listing: Listing
+    archive: Archive, log: "AccessLog | None", root: KeyPair | None, listing: Listing
 ) -> Iterator[Finding]:
     """Yield what does not hold of the access log.
 
@@ -23,6 +25,11 @@ def of_access_log(
         root: The base root, to open the parts.
         listing: What the store has.
     """
+    if log is None and not any(listing.below(layout.ACCESS)):
+        return
+    # Not above: SQLAlchemy takes as long to import as all the rest.
+    from archiver.access_log.verify import verify_access_log, verify_parts  # noqa: PLC0415
+
     if log is not None:
         said = verify_access_log(log, archive, root).findings
     else:
@@ -34,5 +41,5 @@ def of_access_log(
         yield _told(one)
 
 
-def _told(one: AccessFinding) -> Finding:
+def _told(one: "AccessFinding") -> Finding:
     return found(one.code, key=one.key, node=one.node, detail=one.said)

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from archiver.access_log import AccessLog
 from archiver.archive import Archive, Rules
 from archiver.keyring import KeyPair
 from archiver.ports import BucketRules, Clock, ObjectStore, Progress
@@ -15,6 +14,9 @@ from archiver.verification.coverage import Coverage
 from archiver.verification.findings import Finding, in_order
 from archiver.verification.scope import Scope
 from archiver.verification.working import Work
+
+if TYPE_CHECKING:
+    from archiver.access_log import AccessLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Ground:
     """Configured."""
     bucket: BucketRules | None = None
     """The bucket's settings, where they can be read."""
-    access: AccessLog | None = None
+    access: "AccessLog | None" = None
     """Of the state that this host uses, if it has any."""
     circle: Callable[[Archive], Circle] | None = None
     """Who outside remembers the ledger; None where there is no configuration."""

@@ -47,6 +47,7 @@ from archiver.verification.ledgers import Book, compare, read_book
 from archiver.verification.listing import Listing, is_ours
 from archiver.verification.outsiders import of_countersignatures, of_witnesses
 from archiver.verification.papers import Paper, Signers
+from archiver.verification.proven import Proven
 from archiver.verification.reading import Reader
 from archiver.verification.settings import of_proof, of_settings
 from archiver.verification.working import digests, flaws_of, journal_name, tasks_of, worked
@@ -65,6 +66,8 @@ class Verification:
 
     ground: Ground
     full: bool = False
+    deep: bool = False
+    """Leaves are computed again, also of what was compared before."""
     _findings: list[Finding] = field(default_factory=list, init=False)
     _document: schemas.Archive = field(init=False)
     _now: datetime = field(init=False)
@@ -326,11 +329,21 @@ class Verification:
         """
         ground, chain = self.ground, self._chain
         due = [stored for stored, _ in self._present() if self._is_due(stored.key)]
-        tasks = tasks_of(chain, due, opened, token_key=self._token_key(), scope=ground.scope)
+        kept = None if ground.scope.is_copy else ground.memory
+        proven = Proven.open(kept, ground.root, anew=self.deep)
+        tasks = tasks_of(
+            chain,
+            due,
+            opened,
+            token_key=self._token_key(),
+            proven=proven.has,
+            scope=ground.scope,
+        )
         memory = ground.memory if self.full and not ground.scope.is_copy else None
         decrypts = ground.root is not None
         journal = Journal.open(memory, self._document.archive, self._now, opened=decrypts)
-        names = {one.stored.key: journal_name(one) for one in tasks}
+        by_key = {one.stored.key: one for one in tasks}
+        names = {key: journal_name(one) for key, one in by_key.items()}
         left = [one for one in tasks if names[one.stored.key] not in journal.done]
         by_digest: dict[str, str] = {}
         count = size = 0
@@ -338,7 +351,10 @@ class Verification:
         try:
             for done in worked(left, ground.executor, ground.work, ground.workers):
                 ground.progress.advance(len(done))
-                journal.note((names[one.key], one.size_bytes) for one in done if not one.flaws)
+                sound = [one for one in done if not one.flaws]
+                opened_now = (by_key[one.key] for one in sound if one.opened)
+                proven.add((one.stored, one.rule) for one in opened_now if not one.proven)
+                journal.note((names[one.key], one.size_bytes) for one in sound)
                 for one in done:
                     count, size = count + 1, size + one.size_bytes
                     if one.flaws:
@@ -346,6 +362,7 @@ class Verification:
                         self._tell(flaws_of(one, chain, by_digest))
         finally:
             journal.close()
+            proven.close()
             ground.progress.finish()
         journal.finish()
         return count, size, len(tasks) - len(left)

@@ -1,7 +1,7 @@
 """The work on data objects, cut into chunks for several workers, and what comes back from them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Final
 
@@ -27,6 +27,7 @@ def tasks_of(
     opened: Opened,
     *,
     token_key: bytes | None,
+    proven: Callable[[SealedObject, Rule], bool],
     scope: Scope,
 ) -> list[Task]:
     """Return what is to be checked of each object that is due.
@@ -36,6 +37,7 @@ def tasks_of(
         due: The objects.
         opened: Cohorts' keys.
         token_key: Opened, where the base root is at hand.
+        proven: Whether an object's rows were compared before.
         scope: What the store shows.
     """
     tasks = []
@@ -49,13 +51,15 @@ def tasks_of(
             token_key=token_key if stored.kind == "known" else None,
         )
         margin = timedelta(days=manifest.retention_margin_days)
+        rule = Rule(years=manifest.retention_years, margin=margin)
         tasks.append(
             Task(
                 archive=manifest.archive,
                 stored=stored,
-                rule=Rule(years=manifest.retention_years, margin=margin),
+                rule=rule,
                 of=of[0] if of else None,
                 keys=keys,
+                proven=proven(stored, rule),
                 locks=scope.locks,
                 compliance=scope.compliance,
             )
@@ -68,8 +72,10 @@ def worked(
 ) -> Iterator[list[Checked]]:
     """Yield what comes of chunks of tasks, in whatever order they are done."""
     chunks = list(_chunks(tasks))
-    if len(chunks) == 1:  # not worth starting a process for
-        yield work(chunks[0])
+    if len(chunks) == 1 or not any(_is_hard(task) for task in tasks):
+        # Not worth starting processes for: hashing and waiting leave the interpreter alone.
+        with ThreadPoolExecutor(workers, "check") as threads:
+            yield from threads.map(work, chunks)
         return
     waiting: set[Future[list[Checked]]] = set()
     try:
@@ -84,6 +90,11 @@ def worked(
     finally:
         for future in waiting:
             future.cancel()
+
+
+def _is_hard(task: Task) -> bool:
+    """Return whether rows are to be decrypted: work for a processor, not for a disk."""
+    return not task.proven and (bool(task.keys.pairs) or task.keys.token_key is not None)
 
 
 def _results(done: Iterable[Future[list[Checked]]]) -> Iterator[list[Checked]]:

@@ -57,6 +57,11 @@ ALARMS = 20
 )
 @click.option("--full", is_flag=True, help="Read everything. 读取全部对象。")
 @click.option(
+    "--deep",
+    is_flag=True,
+    help="Compute leaves again, also those that were compared before. 重新计算全部叶哈希。",
+)
+@click.option(
     "--offline",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
@@ -76,7 +81,13 @@ ALARMS = 20
     help="Processes; default: one for each core, at most 8. 进程数，默认每核一个，至多 8 个。",
 )
 def verify(
-    call: Call, *, full: bool, offline: Path | None, anchor: Path | None, workers: int | None
+    call: Call,
+    *,
+    full: bool,
+    deep: bool,
+    offline: Path | None,
+    anchor: Path | None,
+    workers: int | None,
 ) -> Report:
     """Verify."""
     from archiver.errors import RequestError, Said
@@ -91,7 +102,7 @@ def verify(
         Bar(sys.stderr, call.words("verify.progress")) as bar,
         _ground(call, offline, anchor, workers, bar) as ground,
     ):
-        verified = Verification(ground, full=full or offline is not None).run()
+        verified = Verification(ground, full=full or offline is not None, deep=deep).run()
         now = ground.clock.now()
     call.archive = verified.archive
 

@@ -22,6 +22,7 @@ from tests.bench import (
     sight,
     startup,
     status,
+    verify,
 )
 from tests.bench.figures import Figure, show
 from tests.bench.ground import Ground, open_ground
@@ -41,6 +42,7 @@ BENCHMARKS = {
         index,
         lookups,
         hive,
+        verify,
     )
 }
 PROFILE = "profile"

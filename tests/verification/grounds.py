@@ -60,9 +60,9 @@ def bare_ground(place: Place, store: ObjectStore, clock: Clock, *, root: bool = 
     )
 
 
-def verified(desk: Desk, *, full: bool = True, **choices: Any) -> Verified:  # noqa: ANN401
+def verified(desk: Desk, *, full: bool = True, deep: bool = False, **choices: Any) -> Verified:  # noqa: ANN401
     """Verify an archive as it stands."""
-    return Verification(ground_of(desk, **choices), full=full).run()
+    return Verification(ground_of(desk, **choices), full=full, deep=deep).run()
 
 
 def verified_copy(desk: Desk, folder: Path, *, root: bool = True) -> Verified:
