@@ -41,7 +41,7 @@ class ConfiguredWitnesses:
 
     def _witness(self, section: WitnessSection, archive: Archive) -> Witness:
         if section.is_server:
-            keys = [_key(section.name, text) for text in section.keys]
+            keys = [verifier_key(section.name, text) for text in section.keys]
             return EndpointWitness(name=section.name, url=section.url, keys=keys)
         if section.url.startswith("file:"):
             path = self.folder / section.url.removeprefix("file:")
@@ -92,7 +92,12 @@ class ConfiguredWitnesses:
         return self.environment[name]
 
 
-def _key(witness: str, text: str) -> VerifierKey:
+def verifier_key(witness: str, text: str) -> VerifierKey:
+    """Return a configured key of a witness.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
     try:
         key = VerifierKey.parse(text)
     except ValueError:

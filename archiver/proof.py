@@ -35,6 +35,10 @@ class Cosignature:
     """The witness's verifier key."""
     line: str
     """The signature line, without its line end."""
+    name: str = ""
+    """What this archive calls the witness."""
+    at: str = ""
+    """When it was seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,10 @@ class TimeStamp:
     """TimeStampResp, DER."""
     certificates: Sequence[bytes]
     """DER: who signed it, then each issuer, the root last."""
+    name: str = ""
+    """What this archive calls the authority."""
+    at: str = ""
+    """When it was stamped."""
 
     def fields(self) -> dict[str, Any]:
         """Return it as it stands in a proof."""

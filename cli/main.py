@@ -26,6 +26,7 @@ from cli.commands.ledger import ledger
 from cli.commands.login import login, logout
 from cli.commands.nightly import nightly
 from cli.commands.operator import operator
+from cli.commands.prove import prove
 from cli.commands.prove_lock import prove_lock
 from cli.commands.rebuild_index import rebuild_index
 from cli.commands.reconcile import reconcile
@@ -119,7 +120,7 @@ def program() -> None:
 for _command in (
     *(demo, init, source, prove_lock, nightly, sight, backfill, reconcile, verify, status),
     *(ledger, schedule),
-    *(rebuild_index, update_index, find, show, why, diagnose, reveal, report),
+    *(rebuild_index, update_index, find, show, why, diagnose, prove, reveal, report),
 ):
     program.add_command(_command)
 for _command in (operator, login, logout, approvals, approve, access):

@@ -178,7 +178,8 @@ def stamped_at(stamp: Any, message: bytes) -> tuple[x509.Certificate, str]:
         require(same, "the stamp is of something else · 时间戳不符")
     chain = [x509.load_der_x509_certificate(raw(one, None)) for one in certified]
     uses = chain[0].extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    named = chain[0].fingerprint(hashes.SHA256()) in attributes["2a864886f70d010910022f"]
+    told = attributes.get("2a864886f70d010910022f") or attributes["2a864886f70d010910020c"]
+    named = any(chain[0].fingerprint(one()) in told for one in (hashes.SHA256, hashes.SHA1))
     named = named and [one.dotted_string for one in uses] == ["1.3.6.1.5.5.7.3.8"]
     require(named, "no authority has signed the stamp · 时间戳签名者不符")
     key: Any = chain[0].public_key()

@@ -9,7 +9,7 @@ out.
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +42,30 @@ class NotInLedgerError(ArchiverError):
     next = "archiver nightly"
 
 
+class NothingToProveError(ArchiverError):
+    """There is no such order in the archive."""
+
+    exit = Exit.FIX_REQUEST
+    code = "nothing-to-prove"
+    en = "There is nothing to prove: {detail}"
+    zh = "没有可证明的订单：{detail}"
+    next = "archiver find --order ID --purpose TEXT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """A proof, and what it says."""
+
+    content: bytes
+    """The file."""
+    number: int
+    """Of the manifest's entry in the ledger."""
+    size: int
+    """Of the checkpoint."""
+    cosignatures: Sequence[Cosignature]
+    timestamps: Sequence[TimeStamp]
+
+
 @dataclass(slots=True)
 class Proving:
     """Proves orders of one archive."""
@@ -58,7 +82,7 @@ class Proving:
 
     def prove(
         self, found: FoundOrder, *, withheld: Collection[str], secret: Part | None = None
-    ) -> bytes:
+    ) -> Proven:
         """Return the proof of an order, verified as its reader will.
 
         Args:
@@ -92,13 +116,20 @@ class Proving:
         kek = self.keys.kek(place)
         parts = order_parts(order, kek, row, withheld=withheld, secret=secret)
         try:
-            return written(parts, evidence)
+            content = written(parts, evidence)
         except Exception as error:
             # What was read was verified piece by piece, so this is no accident of the store.
             log.debug("proof does not verify", exc_info=True)
             said = str(error) if type(error) is ValueError else type(error).__name__
             detail = Said(f"its proof would not verify: {said}", f"其证明无法通过校验：{said}")
             raise TamperedError(key=place.key, detail=detail) from None
+        return Proven(
+            content=content,
+            number=entry.number,
+            size=checkpoint.size,
+            cosignatures=cosignatures,
+            timestamps=timestamps,
+        )
 
     def _entry(self, number: int) -> tuple[LedgerEntry, str]:
         entry = self.ledger.entry_of(layout.manifest_key(number))

@@ -6,7 +6,7 @@ and for checking each as a proof's reader will. What does not hold is left out, 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cryptography import x509
@@ -92,8 +92,8 @@ class Outsiders:
                 for line in parse_signatures(content.decode(), where=version.key):
                     for key in (one for one in keys if line.is_by(one)):
                         text = checkpoint.head.text
-                        verify_cosignature(text, line, key, where=version.key)
-                        yield Cosignature(key=str(key), line=str(line))
+                        at = verify_cosignature(text, line, key, where=version.key).isoformat()
+                        yield Cosignature(key=str(key), line=str(line), name=name, at=at)
             except (TamperedError, UnicodeDecodeError) as error:
                 alarms.append(_left_out(version.key, error))
 
@@ -115,7 +115,7 @@ class Outsiders:
             except Exception as error:  # noqa: BLE001  whatever others' bytes end in
                 alarms.append(_left_out(version.key, error))
             else:
-                yield stamp
+                yield replace(stamp, name=name)
 
 
 def _left_out(key: str, error: Exception) -> TamperedError:
@@ -146,8 +146,7 @@ def time_stamp(response: bytes, trusted: Sequence[x509.Certificate], content: by
         if chain[-1] not in trusted:
             continue
         with suppress(Exception):  # this one has not signed it
-            stamped_at(stamp.fields(), content)
-            return stamp
+            return replace(stamp, at=stamped_at(stamp.fields(), content)[1])
     message = "no authority that this host trusts has signed it"
     raise ValueError(message)
 

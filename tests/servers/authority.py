@@ -15,7 +15,7 @@ from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.servers.scripted import Reply, Scripted
@@ -38,12 +38,17 @@ class Issued:
     """A certificate and its key."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
     @property
     def pem(self) -> bytes:
         """The certificate."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def der(self) -> bytes:
+        """The certificate, in DER."""
+        return self.certificate.public_bytes(serialization.Encoding.DER)
 
     @property
     def key_pem(self) -> bytes:
@@ -60,6 +65,7 @@ def issue(
     by: Issued | None = None,
     *,
     authority: bool = False,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
     begins: timedelta = -DAY,
     ends: timedelta = DAY,
 ) -> Issued:
@@ -69,10 +75,11 @@ def issue(
         name: Its subject.
         by: Who issues it; itself if not given.
         authority: Whether it may issue others; else it signs time stamps.
+        key: Its key; a new one on P-256 if not given.
         begins: When it becomes valid, from now.
         ends: When it ends, from now.
     """
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     builder = (
