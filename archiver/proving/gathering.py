@@ -9,8 +9,8 @@ out.
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
@@ -53,17 +53,37 @@ class NothingToProveError(ArchiverError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proven:
-    """A proof, and what it says."""
+class Gathered:
+    """All that proves an order; what its reader shall see of it is still to be said."""
 
-    content: bytes
-    """The file."""
+    order: pa.Table = field(repr=False)
+    kek: bytes = field(repr=False)
+    evidence: Evidence
     number: int
     """Of the manifest's entry in the ledger."""
     size: int
     """Of the checkpoint."""
-    cosignatures: Sequence[Cosignature]
-    timestamps: Sequence[TimeStamp]
+
+    def written(self, withheld: Collection[str], secret: Part | None = None) -> bytes:
+        """Return the proof's file, verified as its reader will.
+
+        Args:
+            withheld: Parts of the order that the reader shall not see.
+            secret: Its card secrets with their salt, if they were revealed for this.
+
+        Raises:
+            TamperedError: It would not verify.
+        """
+        row = self.evidence.row
+        parts = order_parts(self.order, self.kek, row, withheld=withheld, secret=secret)
+        try:
+            return written(parts, self.evidence)
+        except Exception as error:
+            # What was read was verified piece by piece, so this is no accident of the store.
+            log.debug("proof does not verify", exc_info=True)
+            said = str(error) if type(error) is ValueError else type(error).__name__
+            detail = Said(f"its proof would not verify: {said}", f"其证明无法通过校验：{said}")
+            raise TamperedError(key=self.evidence.partition, detail=detail) from None
 
 
 @dataclass(slots=True)
@@ -80,15 +100,8 @@ class Proving:
     kept: Callable[[int, str], bytes | None]
     """A manifest's envelope by number and version id, if this host has kept it."""
 
-    def prove(
-        self, found: FoundOrder, *, withheld: Collection[str], secret: Part | None = None
-    ) -> Proven:
-        """Return the proof of an order, verified as its reader will.
-
-        Args:
-            found: The order.
-            withheld: Parts of it that the reader shall not see.
-            secret: Its card secrets with their salt, if they were revealed for this.
+    def gather(self, found: FoundOrder) -> Gathered:
+        """Return all that proves an order.
 
         Raises:
             NotInLedgerError: It is sealed, and no checkpoint covers it yet.
@@ -113,22 +126,12 @@ class Proving:
             cosignatures=cosignatures,
             timestamps=timestamps,
         )
-        kek = self.keys.kek(place)
-        parts = order_parts(order, kek, row, withheld=withheld, secret=secret)
-        try:
-            content = written(parts, evidence)
-        except Exception as error:
-            # What was read was verified piece by piece, so this is no accident of the store.
-            log.debug("proof does not verify", exc_info=True)
-            said = str(error) if type(error) is ValueError else type(error).__name__
-            detail = Said(f"its proof would not verify: {said}", f"其证明无法通过校验：{said}")
-            raise TamperedError(key=place.key, detail=detail) from None
-        return Proven(
-            content=content,
+        return Gathered(
+            order=order,
+            kek=self.keys.kek(place),
+            evidence=evidence,
             number=entry.number,
             size=checkpoint.size,
-            cosignatures=cosignatures,
-            timestamps=timestamps,
         )
 
     def _entry(self, number: int) -> tuple[LedgerEntry, str]:

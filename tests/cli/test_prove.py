@@ -111,3 +111,38 @@ def test_what_the_script_reads_is_what_json_reads(library: Library, path: Path) 
     assert library.ask("carol", "prove", row["order_sn"], "-o", str(path), *WHY).exit == 0
     fields = json.loads(path.read_bytes())["order"]["transaction"]["fields"]
     assert fields["money.paid"] == f"{row['actual_price']:.2f}"
+
+
+def test_card_secrets_are_revealed_into_a_proof_by_the_rules_of_a_reveal(
+    library: Library, path: Path
+) -> None:
+    (row,) = library.rows(DONE.format(7))
+    case = ("--case", "公调证字12号")
+    asked = ("prove", row["order_sn"], "-o", str(path), "--with-secret")
+
+    assert library.ask("carol", *asked, *WHY).codes == ["not-allowed"]  # not without a case
+    # An approval to see them is none to hand them out.
+    assert library.ask("carol", "reveal", row["order_sn"], *case).codes == ["approval-needed"]
+    first = library.ask("carol", *asked, *case)
+    assert (first.exit, first.codes) == (11, ["approval-needed"])
+    requests = library.ask("dora", "approvals").document["approvals"]
+    assert len(requests) == 2
+    (request,) = [one for one in requests if one["text"].startswith("prove ")]
+    assert library.ask("dora", "approve", str(request["number"])).exit == 0
+    assert library.ask("carol", *asked, *case, stdin="000000\n").codes == ["code-refused"]
+    assert not path.exists()
+
+    code = library.office.code("carol") + "\n"
+    ran = library.ask("carol", *asked, *case, stdin=code)
+    assert ran.exit == 0, ran.out
+    assert ran.document["withheld"] == []
+    shown = json.loads(path.read_bytes())["order"]["secret"]["fields"]["deliveries"]
+    assert [one["secret"] for one in shown] == row["info"].splitlines()
+    mine = [one for one in library.log() if one["command"] == "prove"]
+    assert [one["outcome"] for one in mine[-2:]] == ["answered", "revealed"]
+    assert mine[-1]["approval"] == request["number"]
+
+    again = library.ask("carol", *asked[:3], f"{path}.2", asked[4], *case)
+    assert again.codes == ["approval-needed"]
+    both = library.ask("carol", *asked[:3], f"{path}.2", asked[4], "--withhold", "secret", *case)
+    assert both.codes == ["request"]

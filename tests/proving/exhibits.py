@@ -101,7 +101,7 @@ class Office:
         by_source, _ = self.finder.revisions(order_id)
         (found,) = by_source.values()
         self.store.gets.clear()
-        return self.proving(outsiders).prove(found, withheld=withheld, secret=secret).content
+        return self.proving(outsiders).gather(found).written(withheld or {"secret"}, secret)
 
 
 def little_shop(folder: Path, orders: int = 5, **columns: object) -> Desk:

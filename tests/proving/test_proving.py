@@ -52,6 +52,12 @@ def test_a_proof_takes_its_partition_its_checkpoint_and_each_witness(office: Off
     assert office.ledger.size > 2
 
 
+def test_a_host_that_knows_the_ledger_reads_on_without_a_get(office: Office) -> None:
+    office.store.gets.clear()
+    Ledger(office.archive).refresh()
+    assert office.store.gets == []
+
+
 def test_a_host_that_has_lost_its_copies_fetches_the_manifest_as_well(
     office: Office, tmp_path: Path
 ) -> None:
@@ -191,7 +197,7 @@ def test_a_partition_that_is_not_the_signed_one_proves_nothing(office: Office) -
         found, hit=replace(other.hit, partition=replace(other.hit.partition, manifest=1))
     )
     with pytest.raises(TamperedError, match="no manifest names it"):
-        office.proving(SEEN_BY_ONE).prove(mixed, withheld=())
+        office.proving(SEEN_BY_ONE).gather(mixed)
     beyond = replace(found, hit=replace(found.hit, row=99))
     with pytest.raises(TamperedError, match="not those that were signed"):
-        office.proving(SEEN_BY_ONE).prove(beyond, withheld=())
+        office.proving(SEEN_BY_ONE).gather(beyond)
