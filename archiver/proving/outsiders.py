@@ -4,10 +4,10 @@ Responsible for taking from the store what witnesses and time-stamping authoriti
 and for checking each as a proof's reader will. What does not hold is left out, and told.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -20,11 +20,16 @@ from archiver.proof import Cosignature, TimeStamp
 from archiver.signed_note import VerifierKey, parse_signatures, verify_cosignature
 from schemas.verify_proof import elements, stamped_at
 
-Seen = Mapping[str, VersionEntry]
-"""What outsiders have left under one checkpoint, by key."""
+T = TypeVar("T")
+Who = tuple[str, str]
+"""`witness` or `authority`, and its name."""
+Seen = Mapping[Who, Sequence[VersionEntry]]
+"""What lies where outsiders leave their answers under one checkpoint, oldest first."""
 
 _CERTIFICATES: Final = 0xA0
 """The tag of `certificates` in SignedData (RFC 5652, 5.1)."""
+TRIED: Final = 20
+"""Versions of one answer."""
 _LONGEST: Final = 8
 """Certificates in a chain."""
 
@@ -54,18 +59,20 @@ class Outsiders:
         for size in sorted(found, key=lambda size: (-len(found[size]), size)):
             yield size, found[size]
 
-    def _listed(self, store: ObjectStore, below: str) -> dict[int, dict[str, VersionEntry]]:
-        found: dict[int, dict[str, VersionEntry]] = {}
-        for folder, end, names in (
-            (layout.COSIGNATURES, "", self.witnesses),
-            (layout.TIMESTAMPS, ".tsr", self.authorities),
+    def _listed(self, store: ObjectStore, below: str) -> dict[int, dict[Who, list[VersionEntry]]]:
+        found: dict[int, dict[Who, list[VersionEntry]]] = {}
+        for kind, folder, place_of, names in (
+            ("witness", layout.COSIGNATURES, layout.cosignature_place, self.witnesses),
+            ("authority", layout.TIMESTAMPS, layout.timestamp_place, self.authorities),
         ):
             for version in store.list_versions(folder + below) if names else ():
-                size, _, name = version.key.removeprefix(folder).partition("/")
-                ours = size.isdecimal() and name.endswith(end) and name.removesuffix(end) in names
-                if ours and not version.is_delete_marker:
-                    # Newest first: the earliest version is the one that stays.
-                    found.setdefault(int(size), {})[version.key] = version
+                place = place_of(version.key)
+                if place is not None and place[1] in names and not version.is_delete_marker:
+                    size, name = place
+                    found.setdefault(size, {}).setdefault((kind, name), []).append(version)
+        for seen in found.values():
+            for versions in seen.values():
+                versions.sort(key=lambda version: (version.written_at, version.key))
         return found
 
     def cosignatures(
@@ -81,21 +88,28 @@ class Outsiders:
             store: The archive's.
             checkpoint: Under which.
             seen: What was left under it.
-            alarms: What does not hold goes there.
+            alarms: There goes what does not hold, where nothing else does.
         """
         for name, keys in self.witnesses.items():
-            version = seen.get(layout.cosignature_key(checkpoint.size, name))
-            if version is None:
-                continue
-            content = store.get(version.key, version.version_id)
-            try:
-                for line in parse_signatures(content.decode(), where=version.key):
-                    for key in (one for one in keys if line.is_by(one)):
-                        text = checkpoint.head.text
-                        at = verify_cosignature(text, line, key, where=version.key).isoformat()
-                        yield Cosignature(key=str(key), line=str(line), name=name, at=at)
-            except (TamperedError, UnicodeDecodeError) as error:
-                alarms.append(_left_out(version.key, error))
+
+            def verified(
+                content: bytes, key: str, name: str = name, keys: Sequence[VerifierKey] = keys
+            ) -> list[Cosignature]:
+                lines = parse_signatures(content.decode(), where=key)
+                text = checkpoint.head.text
+                return [
+                    Cosignature(
+                        key=str(known),
+                        line=str(line),
+                        name=name,
+                        at=verify_cosignature(text, line, known, where=key).isoformat(),
+                    )
+                    for line in lines
+                    for known in keys
+                    if line.is_by(known)
+                ]
+
+            yield from _first(store, seen.get(("witness", name), ()), verified, alarms) or ()
 
     def timestamps(
         self,
@@ -106,16 +120,36 @@ class Outsiders:
     ) -> Iterator[TimeStamp]:
         """Yield what authorities have stamped, verified; see `cosignatures`."""
         for name, trusted in self.authorities.items():
-            version = seen.get(layout.timestamp_key(checkpoint.size, name))
-            if version is None:
-                continue
-            response = store.get(version.key, version.version_id)
-            try:
-                stamp = time_stamp(response, trusted, checkpoint.note)
-            except Exception as error:  # noqa: BLE001  whatever others' bytes end in
-                alarms.append(_left_out(version.key, error))
-            else:
+
+            def verified(
+                content: bytes, _key: str, trusted: Sequence[x509.Certificate] = trusted
+            ) -> TimeStamp:
+                return time_stamp(content, trusted, checkpoint.note)
+
+            stamp = _first(store, seen.get(("authority", name), ()), verified, alarms)
+            if stamp is not None:
                 yield replace(stamp, name=name)
+
+
+def _first(
+    store: ObjectStore,
+    versions: Sequence[VersionEntry],
+    verified: Callable[[bytes, str], T],
+    alarms: list[ArchiverError],
+) -> T | None:
+    """Return the first of several versions that verifies: anybody may have put one in front."""
+    failures: list[ArchiverError] = []
+    for version in versions[:TRIED]:
+        content = store.get(version.key, version.version_id)
+        try:
+            found = verified(content, version.key)
+        except Exception as error:  # noqa: BLE001  whatever others' bytes end in
+            failures.append(_left_out(version.key, error))
+        else:
+            if found:  # else a key signed it that is no longer configured
+                return found
+    alarms += failures[:1]
+    return None
 
 
 def _left_out(key: str, error: Exception) -> TamperedError:

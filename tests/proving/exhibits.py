@@ -127,11 +127,11 @@ def remembering(desk: Desk, store: ObjectStore | None = None) -> Archive:
     return replace(desk.open(store), memory=desk.place.folder / "index")
 
 
-def witnessed(desk: Desk, checkpoint: StoredCheckpoint, seconds: int = 60) -> None:
-    """Have the witness sign a checkpoint a little later."""
-    when = desk.clock.now() + timedelta(seconds=seconds)
+def witnessed(desk: Desk, checkpoint: StoredCheckpoint, aside: str = "") -> None:
+    """Have the witness sign a checkpoint a minute later."""
+    when = desk.clock.now() + timedelta(minutes=1)
     line = f"{cosign(checkpoint.head.text, WITNESS, WITNESS_KEY, when)}\n".encode()
-    key = layout.cosignature_key(checkpoint.size, NAME)
+    key = layout.cosignature_key(checkpoint.size, NAME, aside)
     desk.store.put(key, io.BytesIO(line), retain_until=when + timedelta(days=1))
 
 

@@ -15,7 +15,7 @@ from archiver import layout, partition
 from archiver.errors import Exit, RollbackError, StoreError, TamperedError
 from archiver.ledger import Ledger
 from archiver.proving import NotInLedgerError, Outsiders
-from archiver.signed_note import COSIGNATURE, VerifierKey
+from archiver.signed_note import COSIGNATURE, Signature, VerifierKey
 from archiver.stores.memory import MemoryStore
 from tests import cards
 from tests.desk import at, founded
@@ -137,6 +137,21 @@ def test_what_does_not_hold_is_left_out_and_told(tmp_path: Path) -> None:
     assert json.loads(proof)["witnesses"] == []
     assert isinstance(alarm, TamperedError)
     assert alarm.params["key"] == key
+
+
+def test_nobody_keeps_a_cosignature_away_by_what_he_puts_in_front(tmp_path: Path) -> None:
+    desk = little_shop(tmp_path)
+    assert isinstance(desk.store, MemoryStore)
+    with office_at(desk) as office:
+        key = layout.cosignature_key(2, NAME)
+        other = VerifierKey(name="x", public_key=bytes(32), signs=COSIGNATURE)
+        foreign = f"{Signature(other.name, other.key_id, bytes(72))}\n".encode()
+        for content in (b"mine\n", foreign):
+            desk.store.overwrite(key, content, retain_until=at(6))
+        witnessed(desk, office.checkpoint(2), aside="0123abcd")
+        proof = office.prove("N2")
+        assert office.archive.alarms == []
+    assert lines(proof, witnesses=[str(VERIFIER)])
 
 
 def test_lines_of_keys_that_are_not_configured_are_not_taken(office: Office) -> None:
