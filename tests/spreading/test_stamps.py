@@ -12,7 +12,7 @@ from archiver.errors import Exit, TamperedError, TimestampLateError
 from archiver.spreading import Circle, Spread, remembered, spread, stamps
 from archiver.timestamps import Authority, read_trust
 from tests.faults import FaultyStore
-from tests.ledger.books import Books, noted
+from tests.ledger.books import Books
 from tests.servers.authority import TimeAuthority
 from tests.servers.scripted import Reply
 
@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 def books(tmp_path: Path) -> Books:
     books = Books.found(tmp_path)
     books.clock.instant = datetime.now(UTC) - 30 * HOUR
-    books.ledger().append([noted(1)])
+    books.ledger().append([books.noted(1)])
     return books
 
 
@@ -38,7 +38,7 @@ def collected(books: Books, *authorities: Authority) -> Spread:
 
 def grow(books: Books, *numbers: int) -> None:
     for number in numbers:
-        books.ledger().append([noted(number)])
+        books.ledger().append([books.noted(number)])
 
 
 def no_time(server: TimeAuthority) -> None:

@@ -26,7 +26,7 @@ from archiver.stores.memory import MemoryStore
 from archiver.witnesses import EndpointWitness, FileWitness, StoreWitness, Witness
 from tests.clock import NOON
 from tests.faults import FaultyStore
-from tests.ledger.books import Books, noted
+from tests.ledger.books import Books
 from tests.servers.witness import WitnessServer
 
 HOUR = timedelta(hours=1)
@@ -35,7 +35,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def books(tmp_path: Path) -> Books:
     books = Books.found(tmp_path)
-    books.ledger().append([noted(n) for n in range(1, 4)])
+    books.ledger().append([books.noted(n) for n in range(1, 4)])
     return books
 
 
@@ -51,7 +51,7 @@ def told(books: Books, *witnesses: Witness, ledger: Ledger | None = None) -> Spr
 
 
 def grow(books: Books, *numbers: int) -> None:
-    books.ledger().append([noted(number) for number in numbers])
+    books.ledger().append([books.noted(number) for number in numbers])
 
 
 def codes(failures: list[ArchiverError]) -> list[str]:
@@ -154,8 +154,8 @@ def test_a_ledger_that_was_set_back_with_this_host_is_found_out(
         (still,) = remembered(ledger.archive, Circle(witnesses=[share]), ledger.size, NOON).failures
         assert str(still) == str(failure)
         if number == 6:
-            ledger.append([noted(number)])
-    ledger.append([noted(number) for number in (7, 8)])
+            ledger.append([books.noted(number)])
+    ledger.append([books.noted(number) for number in (7, 8)])
     (failure,) = told(books, share, ledger=ledger).failures  # it is as long as before, and another
     assert isinstance(failure, SplitViewError)
 
