@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 N ?= 500
 TRACED ?= 120
+QUESTIONS ?= 10000
+VERIFIED ?= 1000
 PROPERTIES ?= $(N)
 SEED ?=
 WORKERS ?= 2
@@ -46,8 +48,11 @@ bench: $(INSTALLED) servers bench-tools ## Measure speed and memory against peer
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: soak
-soak: $(INSTALLED) servers soak-tools ## Live through N histories of bad luck, break TRACED system calls (SEED=… repeats), test properties
-	@$(BIN)/python -m tests.soak --histories $(N) --traced $(TRACED) --workers $(WORKERS) $(if $(SEED),--seed $(SEED))
+soak: $(INSTALLED) servers soak-tools ## Live through N histories of bad luck, break TRACED system calls, verify VERIFIED times, ask QUESTIONS (SEED=… repeats), test properties
+	@$(BIN)/python -m tests.soak --histories $(N) --traced $(TRACED) --verifications $(VERIFIED) --workers $(WORKERS) $(if $(SEED),--seed $(SEED))
+	@if [ '$(QUESTIONS)' != 0 ]; then \
+	  $(BIN)/python -m tests.soak.questions --questions $(QUESTIONS) $(if $(SEED),--seed $(SEED)); \
+	fi
 	@if [ '$(PROPERTIES)' != 0 ]; then \
 	  HYPOTHESIS_PROFILE=soak SOAK_EXAMPLES=$(PROPERTIES) $(BIN)/python -m pytest -n $(WORKERS) -m "hypothesis or planted" $(ARGS); \
 	fi
@@ -106,6 +111,7 @@ endef
 .PHONY: servers
 servers: $(INSTALLED)
 	$(call debian,/usr/sbin/mariadbd,mariadb-server)
+	$(call debian,openssl,openssl)
 ifeq ($(CI),true)
 	$(call debian,/usr/lib/postgresql/*/bin/postgres,postgresql)
 	$(call debian,strace,strace)
@@ -118,3 +124,4 @@ soak-tools: $(INSTALLED)
 .PHONY: bench-tools
 bench-tools: $(INSTALLED)
 	$(call debian,pt-archiver,percona-toolkit)
+	$(call debian,restic,restic)

@@ -109,6 +109,8 @@ class Archive:
     """None where this host may look but not seal."""
     signers: Mapping[int, bytes]
     """Public keys of certified signers by number."""
+    certificates: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    """The envelopes that certify them."""
     memory: Path | None = None
     """A folder of this host for what it must not forget but can lose; None: nothing is kept."""
     alarms: list[ArchiverError] = field(default_factory=list, repr=False)
@@ -323,7 +325,8 @@ def open_archive(
     require_clock(clock, settings)
     require_lock(settings)
     _require_same_archive(store, anchor)
-    signers = dict(_certified_signers(store, document))
+    certified = dict(_certified_signers(store, document))
+    signers = {number: public_key for number, (public_key, _) in certified.items()}
     keys = None
     if signer is not None and token_key is not None:
         keys = NightKeys(
@@ -337,6 +340,7 @@ def open_archive(
         rules=rules,
         keys=keys,
         signers=signers,
+        certificates={number: envelope for number, (_, envelope) in certified.items()},
         memory=memory,
     )
 
@@ -454,13 +458,19 @@ def _require_same_archive(store: ObjectStore, anchor: bytes) -> None:
 
 def _certified_signers(
     store: ObjectStore, document: documents.Archive
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[tuple[int, tuple[bytes, bytes]]]:
+    """Yield numbers with public keys and the envelopes that certify them."""
     identity = bytes.fromhex(document.identity_public_key)
-    keys = sorted({v.key for v in store.list_versions(layout.SIGNERS) if not v.is_delete_marker})
+    versions = [v for v in store.list_versions(layout.SIGNERS) if not v.is_delete_marker]
+    keys = sorted({v.key for v in versions if layout.revoked_number(v.key) is None})
     for key in keys:
+        counting: list[bytes] = []
 
-        def verify(content: bytes, key: str = key) -> documents.Signer:
+        def verify(
+            content: bytes, key: str = key, counting: list[bytes] = counting
+        ) -> documents.Signer:
             payload = dsse.verify(content, "signer", identity, where=key)
+            counting[:] = [content]
             return parse(payload, documents.Signer, key)
 
         try:
@@ -470,7 +480,7 @@ def _certified_signers(
             log.warning("certificate does not verify", extra={"key": key, "why": str(error)})
             continue
         if signer.archive == document.archive and key == layout.signer_key(signer.number):
-            yield signer.number, bytes.fromhex(signer.public_key)
+            yield signer.number, (bytes.fromhex(signer.public_key), counting[0])
         else:
             log.warning("certificate is of another archive or number", extra={"key": key})
 

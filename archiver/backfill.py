@@ -46,6 +46,7 @@ from archiver.passes import SealedPart, SealedPass, split_rejects
 from archiver.ports import Fence
 from archiver.recognition import Recogniser
 from archiver.spans import groups_of
+from archiver.spreading import Circle
 from schemas.documents import Counts
 
 AHEAD: Final = 2
@@ -111,6 +112,8 @@ class Backfill:
     """Waits until no other run of this host changes what is known, and keeps others waiting; gives
     the fence, where the store needs one beside it."""
     watch: Callable[[Stretch], None]
+    circle: Callable[[], Circle] = Circle
+    """Who is told of the ledger's head."""
     _known: KnownOrders = field(init=False)
     _bytes_sealed: int = 0
     _revisions_sealed: int = 0
@@ -146,6 +149,8 @@ class Backfill:
         for source in self.sources:
             if not report.take(source.source.name, self._days(report, source, first, last)):
                 break
+        report.extend(self.archive, self.catalog, [one.source.name for one in self.sources], None)
+        report.tell(self.archive, self.circle)
         report.failures += self._alarms
         report.failures += self.archive.alarms
         log.info("backfill finished", extra={"exit": int(report.exit), "days": len(report.days)})

@@ -100,6 +100,7 @@ class MappedSource:
         *,
         repeated: bool = False,
         include_open: bool = False,
+        facets: bool = False,
     ) -> MappedPage:
         """Return a page's rows as orders and rejects; all as rejects if ids are `repeated`."""
         context = MapContext(
@@ -108,6 +109,7 @@ class MappedSource:
             observed_at=now,
             session_zone=self.session_zone,
             include_open=include_open,
+            facets=facets,
         )
         return apply(page, self.mapping, context, repeated=repeated)
 

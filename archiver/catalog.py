@@ -269,8 +269,8 @@ class Catalog:
 
     def _contents(self, number: int, version: VersionEntry) -> Iterator[tuple[bytes, bool]]:
         """Yield a version's bytes and whether they were fetched: kept ones first."""
-        with suppress(OSError):  # there are none, or the disk is broken
-            yield self._cached(number, version.version_id).read_bytes(), False
+        if (kept := self.kept(number, version.version_id)) is not None:
+            yield kept, False
         yield self.archive.store.get(version.key, version.version_id), True
 
     def _is_locked(self, version: VersionEntry, manifest: Manifest) -> bool:
@@ -288,6 +288,12 @@ class Catalog:
 
     def _remember(self, number: int, version_id: str, content: bytes) -> None:
         write_whole(self._cached(number, version_id), content)
+
+    def kept(self, number: int, version_id: str) -> bytes | None:
+        """Return a manifest's envelope as this host has kept it, unverified; None if it has not."""
+        with suppress(OSError):
+            return self._cached(number, version_id).read_bytes()
+        return None
 
     def _cached(self, number: int, version_id: str) -> Path:
         # Version ids are the store's own; hashed, any of them is a file name.

@@ -306,7 +306,7 @@ def _vanished(archive: Archive, mapped: MappedSource, roll: _Roll, reach: _Reach
             still_open, np.where(entries.created, entries.created, entries.seen), entries.ended
         )
         local = local_days(told, archive.rules.zone)
-        allowed = _allowed(mapped.purged, told, local, archive.clock.now())
+        allowed = may_be_purged(mapped.purged, told, local, archive.clock.now())
         explained += int((expected & allowed).sum())
         numbers, counts = np.unique(local[expected & ~allowed], return_counts=True)
         days.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
@@ -316,7 +316,7 @@ def _vanished(archive: Archive, mapped: MappedSource, roll: _Roll, reach: _Reach
     )
 
 
-def _allowed(purged: Purges, ended: Ints, days: Ints, now: datetime) -> Mask:
+def may_be_purged(purged: Purges, ended: Ints, days: Ints, now: datetime) -> Mask:
     """Return which orders a source may have deleted of its own accord."""
     allowed = np.zeros(len(ended), np.bool_)
     if purged.after is not None:

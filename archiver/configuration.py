@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -73,9 +74,13 @@ class StoreSection(Section):
     endpoint: str | None = None
     region: str | None = None
 
+    def is_at(self, url: str, endpoint: str | None) -> bool:
+        """Tell whether another address leads to the same place."""
+        return (self.url.rstrip("/"), self.endpoint) == (url.rstrip("/"), endpoint)
 
-class ProverSection(Section):
-    """`[prover]`: credentials that may delete, for `prove-lock` alone; the store's if empty."""
+
+class LoginSection(Section):
+    """Credentials of a store: a profile of the AWS files, or names of variables."""
 
     profile: str | None = None
     access_key_env: str | None = None
@@ -100,6 +105,15 @@ class ProverSection(Section):
             message = Said("give a profile or keys, not both", "profile 与密钥只能给出其一")
             raise ValueError(message)
         return self
+
+    @property
+    def named(self) -> bool:
+        """Whether it says any."""
+        return self.profile is not None or self.access_key_env is not None
+
+
+class ProverSection(LoginSection):
+    """`[prover]`: credentials that may delete, for `prove-lock` alone; the store's if empty."""
 
 
 class RetentionSection(Section):
@@ -348,6 +362,62 @@ class AlarmsSection(Section):
         return self
 
 
+Named = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+"""A name that can stand in keys of objects and names of files."""
+
+
+class WitnessSection(LoginSection):
+    """`[[witness]]`: a place that remembers the ledger's head and that nights cannot rewrite."""
+
+    name: Named
+    url: Annotated[str, StringConstraints(pattern=r"^(file:|dir:|s3://|https?://).+")]
+    """Lines in a file, a second store, or a server that speaks C2SP tlog-witness."""
+    endpoint: str | None = None
+    region: str | None = None
+    keys: tuple[str, ...] = ()
+    """Of a server: its verifier keys, `name+id+base64`."""
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is asked over HTTP."""
+        return self.url.startswith(("http://", "https://"))
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        is_s3 = self.url.startswith("s3://")
+        if self.is_server != bool(self.keys):
+            message = Said(
+                "a witness at http(s) needs its verifier keys, and no other one has any",
+                "http(s) 见证方须给出其公钥（keys），其他见证方不得给出",
+            )
+            raise ValueError(message)
+        if is_s3 and not self.named:
+            message = Said(
+                "a second store needs credentials of its own: profile, or access_key_env and "
+                "secret_key_env",
+                "第二存储须有自己的凭证：profile，或 access_key_env 与 secret_key_env",
+            )
+            raise ValueError(message)
+        if not is_s3 and (self.named or self.endpoint or self.region):
+            message = Said(
+                "endpoint, region and credentials belong to s3://",
+                "endpoint、region 与凭证仅用于 s3://",
+            )
+            raise ValueError(message)
+        return self
+
+
+class TimestampSection(Section):
+    """`[[timestamp]]`: an authority that says when a checkpoint existed (RFC 3161)."""
+
+    name: Named
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^/]")]
+    ca: Path
+    """Its root certificate, and those between where tokens lack them; PEM."""
+    authorization_env: str | None = None
+    """The variable that holds the Authorization header, where the authority knows customers."""
+
+
 class Configuration(Section):
     """The whole file."""
 
@@ -367,6 +437,33 @@ class Configuration(Section):
     watch: WatchSection = WatchSection()
     service: ServiceSection = ServiceSection()
     codes: CodesSection = CodesSection()
+    witness: tuple[WitnessSection, ...] = ()
+    timestamp: tuple[TimestampSection, ...] = ()
+
+    @field_validator("witness", "timestamp")
+    @classmethod
+    def _told_apart(
+        cls, sections: tuple[WitnessSection | TimestampSection, ...]
+    ) -> tuple[WitnessSection | TimestampSection, ...]:
+        names = [section.name for section in sections]
+        if len(set(names)) < len(names):
+            message = Said("two of them have the same name", "其中两个同名")
+            raise ValueError(message)
+        return sections
+
+    @field_validator("witness")
+    @classmethod
+    def _elsewhere(
+        cls, sections: tuple[WitnessSection, ...], info: ValidationInfo
+    ) -> tuple[WitnessSection, ...]:
+        store = info.data.get("store")
+        for section in sections:
+            if isinstance(store, StoreSection) and store.is_at(section.url, section.endpoint):
+                message = Said(
+                    f"{section.name} is the store itself", f"{section.name} 就是存储本身"
+                )
+                raise ValueError(message)
+        return sections
 
     @field_validator("source")
     @classmethod

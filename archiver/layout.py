@@ -15,11 +15,20 @@ COHORTS: Final = "cohorts/"
 RECONCILIATIONS: Final = "reconciliations/"
 ACCESS: Final = "access/"
 RETIREMENTS: Final = "retirements/"
+SIGHTINGS: Final = "sightings/"
+CHECKPOINTS: Final = "checkpoints/"
+LEDGER_PARTS: Final = "ledger/0"
+"""What parts of the ledger begin with below ten million entries: other objects lie beside them."""
+COSIGNATURES: Final = "ledger/cosignatures/"
+TIMESTAMPS: Final = "ledger/timestamps/"
 NUMBERED_PROOFS: Final = "proofs/0"
 """What lock proofs begin with below ten million: their canaries, many more, lie beside them."""
 
 DATA: Final = ("known/", "orders/", "rejects/", "segments/")
 """What all keys of data objects begin with."""
+
+_LAST_SIZE: Final = 10**10 - 1
+"""Larger than any ledger: what a size lacks to it sorts backwards."""
 
 _DATA_KEY: Final = re.compile(
     r"(known|orders|rejects|segments)/([^/]+)/([0-9]{4})/([0-9]{2})/([0-9]{2})/"
@@ -28,13 +37,40 @@ _DATA_KEY: Final = re.compile(
 _MANIFEST_KEY: Final = re.compile(r"manifests/([0-9]{8})\.json")
 _RECONCILIATION_KEY: Final = re.compile(r"reconciliations/([0-9]{8})\.json")
 _ACCESS_KEY: Final = re.compile(r"access/([a-z0-9][a-z0-9_-]{0,63})/([0-9]{8})\.json")
+_SIGNER_KEY: Final = re.compile(r"signers/([0-9]{4})(\.revoked)?\.json")
 _RETIREMENT_KEY: Final = re.compile(r"retirements/([a-z0-9][a-z0-9_-]{0,63})\.json")
+_SIGHTING_KEY: Final = re.compile(
+    r"sightings/([a-z0-9][a-z0-9_-]{0,63})/([0-9]{4}-[0-9]{2}-[0-9]{2})/[0-9a-f]{32}\.json"
+)
+_BESIDE: Final = r"([1-9][0-9]{0,7})/([a-z0-9][a-z0-9_-]{0,63})(?:\.[0-9a-f]{8})?"
+_COSIGNATURE_KEY: Final = re.compile(COSIGNATURES + _BESIDE)
+_TIMESTAMP_KEY: Final = re.compile(TIMESTAMPS + _BESIDE + r"\.tsr")
+_WITNESS_KEY: Final = re.compile(r"witness/[0-9a-f]{32}/([0-9]{10})-(0|[1-9][0-9]{0,9})")
 _PROOF_KEY: Final = re.compile(r"proofs/([0-9]{8})\.json")
+_LEDGER_KEY: Final = re.compile(r"ledger/([0-9]{8})(?:-[0-9a-f]{8})?\.json")
+_CHECKPOINT_KEY: Final = re.compile(r"checkpoints/([1-9][0-9]{0,7})(?:-[0-9a-f]{8})?")
 
 
 def signer_key(number: int) -> str:
     """Return the key of the certificate of signer `number`."""
     return f"{SIGNERS}{number:04d}.json"
+
+
+def signer_number(key: str) -> int | None:
+    """Return the number in the key of a signer's certificate, or None for any other key."""
+    match = _SIGNER_KEY.fullmatch(key)
+    return int(match[1]) if match and not match[2] else None
+
+
+def revocation_key(number: int) -> str:
+    """Return the key of the document that revokes signer `number`."""
+    return f"{SIGNERS}{number:04d}.revoked.json"
+
+
+def revoked_number(key: str) -> int | None:
+    """Return the signer in a revocation's key, or None for any other key."""
+    match = _SIGNER_KEY.fullmatch(key)
+    return int(match[1]) if match and match[2] else None
 
 
 def cohort_key(cohort: str) -> str:
@@ -119,6 +155,118 @@ def retired_ids_key(source: str, name: str) -> str:
         name: 128 random bits, hexadecimal.
     """
     return f"{RETIREMENTS}{source}/{name}.ids"
+
+
+def ledger_stem(first: int) -> str:
+    """Return what the keys of a part of the ledger begin with, and no others of its kind."""
+    return f"ledger/{first:08d}"
+
+
+def ledger_key(first: int, aside: str = "") -> str:
+    """Return the key of the part of the ledger that begins with entry `first`.
+
+    Args:
+        first: Counted from 0.
+        aside: 32 random bits, hexadecimal, where something foreign lies at the part's own key.
+    """
+    return f"{ledger_stem(first)}-{aside}.json" if aside else f"{ledger_stem(first)}.json"
+
+
+def ledger_first(key: str) -> int | None:
+    """Return the number of a ledger part's first entry, or None for any other key."""
+    match = _LEDGER_KEY.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def checkpoint_key(size: int, aside: str = "") -> str:
+    """Return the key of the checkpoint of the ledger's first `size` entries.
+
+    Args:
+        size: 1 or more.
+        aside: As for `ledger_key`.
+    """
+    return f"{CHECKPOINTS}{size}-{aside}" if aside else f"{CHECKPOINTS}{size}"
+
+
+def checkpoint_size(key: str) -> int | None:
+    """Return the size in a checkpoint's key, or None for any other key."""
+    match = _CHECKPOINT_KEY.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def cosignature_key(size: int, witness: str, aside: str = "") -> str:
+    """Return the key of what a witness has signed under a checkpoint.
+
+    Args:
+        size: The checkpoint's.
+        witness: Its name in the configuration.
+        aside: 32 random bits, hexadecimal, where something foreign lies at its own key.
+    """
+    return f"{COSIGNATURES}{size}/{witness}.{aside}" if aside else f"{COSIGNATURES}{size}/{witness}"
+
+
+def cosignature_place(key: str) -> tuple[int, str] | None:
+    """Return size and witness in the key of signature lines, None for any other key."""
+    match = _COSIGNATURE_KEY.fullmatch(key)
+    return (int(match[1]), match[2]) if match else None
+
+
+def timestamp_key(size: int, authority: str, aside: str = "") -> str:
+    """Return the key of an authority's time stamp of a checkpoint; as `cosignature_key`."""
+    name = f"{authority}.{aside}" if aside else authority
+    return f"{TIMESTAMPS}{size}/{name}.tsr"
+
+
+def timestamp_place(key: str) -> tuple[int, str] | None:
+    """Return size and authority in the key of a time stamp, None for any other key."""
+    match = _TIMESTAMP_KEY.fullmatch(key)
+    return (int(match[1]), match[2]) if match else None
+
+
+def sightings_folder(source: str, month_or_day: str = "") -> str:
+    """Return what the keys of a source's sightings begin with, of all days or of some.
+
+    Args:
+        source: The source's name.
+        month_or_day: `2026-03` or `2026-03-05`.
+    """
+    return f"{SIGHTINGS}{source}/{month_or_day}"
+
+
+def sighting_key(source: str, day: date, name: str) -> str:
+    """Return the key of a sighting.
+
+    Args:
+        source: The source's name.
+        day: The day with whose sealing it is compared.
+        name: 128 random bits, hexadecimal.
+    """
+    return f"{sightings_folder(source, day.isoformat())}/{name}.json"
+
+
+def sighting_place(key: str) -> tuple[str, date] | None:
+    """Return source and day in a sighting's key, None for any other key."""
+    match = _SIGHTING_KEY.fullmatch(key)
+    try:
+        return (match[1], date.fromisoformat(match[2])) if match else None
+    except ValueError:
+        return None
+
+
+def witness_folder(archive: str) -> str:
+    """Return what all keys of an archive's checkpoints in a second store begin with."""
+    return f"witness/{archive}/"
+
+
+def witness_key(archive: str, size: int) -> str:
+    """Return the key of a checkpoint in a second store: the latest is listed first."""
+    return f"{witness_folder(archive)}{_LAST_SIZE - size:010d}-{size}"
+
+
+def witnessed_size(key: str) -> int | None:
+    """Return the size in the key of a checkpoint in a second store, or None for any other key."""
+    match = _WITNESS_KEY.fullmatch(key)
+    return int(match[2]) if match and int(match[1]) + int(match[2]) == _LAST_SIZE else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

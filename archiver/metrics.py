@@ -1,6 +1,6 @@
 """The text file from which Prometheus' node exporter tells how the archive is.
 
-Pure. Written by hand: fifteen gauges are no reason for a dependency. The commands share one
+Pure. Written by hand: twenty gauges are no reason for a dependency. The commands share one
 file: each replaces its own lines and, if it has seen the archive, those of the archive; what
 another one has said, or was last known, stays. Names, days and counts, never contents.
 Format: Prometheus, "Exposition formats", text 0.0.4.
@@ -11,10 +11,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from archiver.status import SourceStatus, Status
+
+if TYPE_CHECKING:
+    # Its name only: a status without witnesses must not wait for what talks to them.
+    from archiver.spreading import Spread
 
 _RUN: Final = {
     "archiver_last_run_timestamp_seconds": "When the command last ended.",
@@ -33,6 +37,11 @@ _STATE: Final = {
     "archiver_revisions_sealed": "Later revisions of sealed orders.",
     "archiver_rejects_sealed": "Rows that could not be mapped and were sealed apart.",
     "archiver_sealed_bytes": "Size of all objects that manifests name.",
+    "archiver_ledger_entries": "Entries of the ledger that witnesses were to confirm.",
+    "archiver_witness_entries": "Entries that a witness has confirmed.",
+    "archiver_witness_behind_seconds": "For how long it has confirmed nothing; 0 if it has all.",
+    "archiver_timestamp_entries": "Entries that an authority has stamped.",
+    "archiver_timestamp_behind_seconds": "For how long a checkpoint waits for it; 0 if none does.",
 }
 _HELP: Final = _RUN | _STATE
 _LINE: Final = re.compile(r'^(?P<name>archiver_\w+)\{archive="(?:[^"\\]|\\.)*"(?P<rest>.*)$')
@@ -59,6 +68,8 @@ class Survey:
     status: Status
     lock: str
     zone: ZoneInfo
+    spread: "Spread | None" = None
+    """Who holds the ledger's head; None where nobody is to."""
 
 
 def textfile(run: Run, survey: Survey | None, before: str) -> str:
@@ -105,6 +116,26 @@ def _of_state(run: Run, survey: Survey) -> Iterator[str]:
     yield _sample("archiver_lock_info", {**labels, "lock": survey.lock}, 1)
     for one in survey.status.sources:
         yield from _of_source({**labels, "source": one.source}, one, survey)
+    if survey.spread is not None:
+        yield from _of_witnesses(labels, survey.spread, run.at)
+
+
+def _of_witnesses(labels: Mapping[str, str], spread: "Spread", now: datetime) -> Iterator[str]:
+    yield _sample("archiver_ledger_entries", labels, spread.size)
+    for holding in spread.holdings:
+        own = {**labels, "witness": holding.witness}
+        yield _sample("archiver_witness_entries", own, holding.size)
+        behind = _seconds(holding.behind_since, now)
+        yield _sample("archiver_witness_behind_seconds", own, behind)
+    for stamps in spread.stamps:
+        own = {**labels, "authority": stamps.authority}
+        yield _sample("archiver_timestamp_entries", own, stamps.size)
+        behind = _seconds(stamps.behind_since, now)
+        yield _sample("archiver_timestamp_behind_seconds", own, behind)
+
+
+def _seconds(since: datetime | None, now: datetime) -> float:
+    return 0 if since is None else max(0, int((now - since).total_seconds()))
 
 
 def _of_source(labels: Mapping[str, str], one: SourceStatus, survey: Survey) -> Iterator[str]:

@@ -1,15 +1,15 @@
 """A night: every closed day that is not sealed yet, of every source, oldest first.
 
 Responsible for the order of things: a proof of the store's lock must be at hand; batches are
-sealed, then the manifest that names them, then the local known orders. A crash between any two
-leaves nothing half visible, and running the night again finishes it. One source that fails does
-not keep the others from being sealed.
+sealed, then the manifest that names them, then the local known orders, at last the ledger. A crash
+between any two leaves nothing half visible, and running the night again finishes it. One source
+that fails does not keep the others from being sealed, and no alarm of the ledger any source.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
@@ -22,14 +22,28 @@ from archiver.archive import Archive
 from archiver.capture import MappedSource, Span
 from archiver.catalog import Catalog
 from archiver.census import told
-from archiver.errors import AnotherRunError, ArchiverError, Exit, RequestError, Said
+from archiver.errors import (
+    AnotherRunError,
+    ArchiverError,
+    Exit,
+    RequestError,
+    Said,
+    StoreError,
+    highest,
+)
 from archiver.known import KnownOrders
+from archiver.ledger import Extension, extend_ledger
 from archiver.lockproof import latest_proof, require_proof
 from archiver.naming import DayReport, Namer
 from archiver.passes import Sealer
 from archiver.ports import Progress
 from archiver.run_locks import Reservation
+from archiver.sightings import Compared, Sightings, compare, sealed_lately
+from archiver.sightings import told as told_of_sightings
+from archiver.spreading import Circle, Spread, spread
 
+LEAVE_IT: Final = (StoreError.code, AnotherRunError.code)
+"""After these the ledger is left to the next run, or to the one that has overtaken this one."""
 log: Final = logging.getLogger(__name__)
 
 
@@ -39,6 +53,38 @@ class NightReport:
 
     days: list[DayReport] = field(default_factory=list)
     failures: list[ArchiverError] = field(default_factory=list)
+    compared: dict[str, Compared] = field(default_factory=dict)
+    """What became of what was sighted, by source; of those of which something was."""
+    ledger: Extension | None = None
+    """What became of the ledger; None where it could not be extended."""
+    spread: Spread | None = None
+    """Who holds its head; None where nobody was told."""
+
+    def extend(
+        self, archive: Archive, catalog: Catalog, sources: Iterable[str], progress: Progress | None
+    ) -> None:
+        """Take what was stored into the ledger; what was sealed stays sealed whatever comes."""
+        if any(error.code in LEAVE_IT for error in self.failures):
+            return
+        try:
+            # It is only read from here on: that takes no fence.
+            chain = replace(catalog, fence=None)
+            self.ledger = extend_ledger(archive, chain, sources, progress)
+        except ArchiverError as error:
+            log.error("ledger failed", extra={"code": error.code, "reason": str(error)})  # noqa: TRY400  as below
+            self.failures.append(error)
+
+    def tell(self, archive: Archive, circle: Callable[[], Circle]) -> None:
+        """Tell witnesses and authorities the ledger's head; no order waits for them."""
+        if self.ledger is None:
+            return
+        try:
+            self.spread = spread(archive, self.ledger.ledger, circle())
+        except ArchiverError as error:
+            log.error("witnesses were not told", extra={"code": error.code, "reason": str(error)})  # noqa: TRY400  as below
+            self.failures.append(error)
+        else:
+            self.failures += self.spread.failures
 
     def take(self, source: str, days: Iterable[DayReport]) -> bool:
         """Add the days of a source as they are sealed, and what stops it.
@@ -61,11 +107,9 @@ class NightReport:
     @property
     def exit(self) -> Exit:
         """The exit code: the highest alarm wins."""
-        codes = {failure.exit for failure in self.failures}
-        if any(day.counts.get("rejects") for day in self.days):
-            codes.add(Exit.REJECTS)
-        order = (Exit.ALARM, Exit.FORBIDDEN, Exit.TRY_LATER, Exit.FIX_REQUEST, Exit.REJECTS)
-        return next((code for code in order if code in codes), Exit.DONE)
+        rejects = any(day.counts.get("rejects") for day in self.days)
+        exits = [failure.exit for failure in self.failures]
+        return highest([*exits, Exit.REJECTS] if rejects else exits)
 
 
 @dataclass(slots=True)
@@ -83,10 +127,13 @@ class Night:
     """Of the state that this host uses; None where nobody has ever asked anything."""
     reservation: Reservation | None = None
     """The days of a backfill that is at work just now."""
+    circle: Callable[[], Circle] = Circle
+    """Who is told of the ledger's head; opened last, for no mistake in it may keep days open."""
     _sealer: Sealer = field(init=False)
     _namer: Namer = field(init=False)
     _alarms: list[ArchiverError] = field(default_factory=list)
     """What must be told and has stopped nothing."""
+    _compared: dict[str, Compared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Set out the two steps of every pass."""
@@ -132,7 +179,11 @@ class Night:
         for source in self.sources:
             if not report.take(source.source.name, self._seal_source(source, as_of or last)):
                 break
+        report.compared = self._compared
         report.failures += self._seal_access()
+        names = [source.source.name for source in self.sources]
+        report.extend(self.archive, self.catalog, names, self.progress)
+        report.tell(self.archive, self.circle)
         report.failures += self._alarms
         report.failures += self.archive.alarms
         log.info("night finished", extra={"exit": int(report.exit), "days": len(report.days)})
@@ -155,6 +206,22 @@ class Night:
         reserved = self.reservation.days_of(source.source.name) if self.reservation else ()
         for span in spans.plan_night(source.source, self.archive.rules, sealed, last, reserved):
             yield from self._seal_span(source, span)
+        self._compare(source)
+
+    def _compare(self, source: MappedSource) -> None:
+        """Compare what was sighted with what is sealed now."""
+        name, now = source.source.name, self.archive.clock.now()
+        days = sealed_lately(self.catalog, name, self.archive.rules, now)
+        if not days:
+            return
+        compared = compare(self.archive, source, self.known, days)
+        Sightings(self.archive).forget(name, min(days))
+        about = {"source": name, "sealed": compared.sealed, "progressed": compared.progressed}
+        found = {"waiting": compared.waiting, "findings": len(compared.findings)}
+        log.info("sightings compared", extra=about | found)
+        self._alarms += told_of_sightings(name, compared)
+        if compared != Compared():
+            self._compared[name] = compared
 
     def _seal_span(self, source: MappedSource, span: Span) -> Iterator[DayReport]:
         """Seal the days of one pass, then write their manifests, oldest first."""

@@ -313,6 +313,7 @@ COMMANDS: Final[Mapping[str, frozenset[Role]]] = {
     "why": _LOOKERS,
     "diagnose": _LOOKERS,
     "export": _LOOKERS,
+    "prove": frozenset({_C}),  # whoever shows an order to a stranger sees all of it himself
     "reveal": frozenset({_C}),
     "report": frozenset({_C, _A}),
     "case": frozenset({_C}),

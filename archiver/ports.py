@@ -52,6 +52,8 @@ class StoredObject:
     sha256: str
     mode: LockMode
     retain_until: datetime
+    legal_hold: bool = False
+    """The store keeps it beyond that date, until somebody lifts the hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ class VersionEntry:
     is_delete_marker: bool
     size_bytes: int
     written_at: datetime
+    storage_class: str = "STANDARD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,13 +311,16 @@ class Source(Protocol):
         *,
         beyond: datetime | None = None,
         limit: int | None = None,
+        exact: bool = False,
     ) -> Iterator[RawPage]:
         """Yield archivable rows in key order, in pages of bounded size.
 
         A superset: every row in a state that is archived (or unknown to the mapping) whose
         end time may lie in `ended` or whose change time may lie in `changed`, and every such
         row whose times are NULL, zero or absurd, or whose end time lies at or after `beyond`,
-        in a future that no clock has seen; the caller filters exactly after mapping.
+        in a future that no clock has seen; the caller filters exactly after mapping. If `exact`,
+        the windows have no margin for zones that were declared wrongly: who asks every few
+        minutes must not read the rows of days each time.
 
         Raises:
             SourceUnavailableError: It is down, slow or died half-way.
@@ -338,6 +344,13 @@ class Source(Protocol):
         its creation. A change time that stands for the end does not exclude what comes after,
         for it moves when an old order is touched, nor does any time exclude an open order.
         Raises what `pages` raises.
+        """
+
+    def roll_call(self, created: Window | None = None) -> "Iterator[pa.Table]":
+        """Yield who is there in whatever state and at whatever time, as `census` does.
+
+        Rows that were surely created outside of `created` are left out, if it is given and the
+        mapping has such a time. Raises what `pages` raises.
         """
 
     def rows(self, keys: Sequence[bytes]) -> Iterator[RawPage]:

@@ -26,6 +26,7 @@ from archiver.local_files import disk_errors, make_folder
 
 RUN_LOCK: Final = "night.lock"
 RESERVATION: Final = "backfill.lock"
+SIGHT_LOCK: Final = "sight.lock"
 _BACKFILL: Final = " (backfill)"
 """Behind the process in the run lock."""
 TURN_SECONDS: Final = 120
@@ -95,6 +96,20 @@ def reserved(folder: Path, reservation: Reservation) -> Iterator[None]:
                 detail=Said(f"backfill, process {process}", f"历史补封，进程 {process}")
             )
         _write(file, reservation.model_dump_json().encode(), folder)
+        yield
+
+
+@contextmanager
+def sight_lock(folder: Path) -> Iterator[None]:
+    """Be the only sight of this host: cron starts the next one however long the last one takes.
+
+    Raises:
+        AnotherRunError: One is at work.
+        LocalDiskError: The disk refused.
+    """
+    with _opened(folder / SIGHT_LOCK) as file:
+        if not _locked(file):
+            raise AnotherRunError(detail=Said("another sight is at work", "另一次留痕正在进行"))
         yield
 
 

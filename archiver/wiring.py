@@ -13,7 +13,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from zoneinfo import ZoneInfo
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from archiver.known import KnownOrders
     from archiver.nightly import Night
     from archiver.retirement import Retired
+    from archiver.spreading import Circle
     from archiver.state import State
     from archiver.webhook import Webhook
 
@@ -141,7 +142,7 @@ class Installation:
     @property
     def anchored(self) -> documents.Archive:
         """The archive's document as this host knows it; the store is not asked."""
-        return read_anchor(self._anchor())
+        return read_anchor(self.anchor_bytes())
 
     @property
     def operators_key(self) -> Path:
@@ -215,7 +216,7 @@ class Installation:
         Args:
             archive: Opened to seal, if it is open already.
         """
-        return prove_lock(archive or self.archive(to_seal=True), self._prover())
+        return prove_lock(archive or self.archive(to_seal=True), self.prover())
 
     def found(self) -> Archive:
         """Found the archive; see `archiver.initialise`."""
@@ -247,7 +248,7 @@ class Installation:
             NotInitialisedError: This host does not know the archive.
             ConfigurationError: The configuration says another zone, role or basis.
         """
-        anchor = self._anchor()
+        anchor = self.anchor_bytes()
         document = read_anchor(anchor)
         self._require_same(document)
         signer = token_key = None
@@ -318,7 +319,7 @@ class Installation:
 
         return ConfiguredSources(self.configuration, self.folder, self.environment)
 
-    def _prover(self) -> LockProver | None:
+    def prover(self) -> LockProver | None:
         """Return the store under the prover's credentials; None for a folder."""
         section = self.configuration.store
         if section.url.startswith("dir:"):
@@ -419,8 +420,17 @@ class Installation:
             executor=executor,
             in_flight=SEALERS,
             progress=progress,
-            access=self.access_log(archive.id) if self._has_state() else None,
+            access=self.access_log(archive.id) if self.has_state() else None,
             reservation=standing_reservation(self.index_folder),
+            circle=partial(self.circle, archive),
+        )
+
+    def circle(self, archive: Archive) -> "Circle":
+        """Open those who are told of the ledger's head; nothing is connected yet."""
+        from archiver.configured_witnesses import ConfiguredWitnesses
+
+        return ConfiguredWitnesses(self.configuration, self.folder, self.environment).circle(
+            archive
         )
 
     def known(self, archive: Archive) -> "KnownOrders":
@@ -437,7 +447,7 @@ class Installation:
         elsewhere = None if section.head_file is None else self.folder / section.head_file
         return AccessLog(self.state, archive, section.node, self.clock, elsewhere)
 
-    def _has_state(self) -> bool:
+    def has_state(self) -> bool:
         """Tell whether the state was ever used: a night must not make a file for nothing."""
         scheme, _, path = self.configuration.state.url.partition(":///")
         return scheme != "sqlite" or (self.folder / path).exists()
@@ -459,7 +469,8 @@ class Installation:
             except AnotherRunError:
                 time.sleep(FENCE_SECONDS)
 
-    def _anchor(self) -> bytes:
+    def anchor_bytes(self) -> bytes:
+        """Return this host's `archive.json`, as it is."""
         try:
             return self.places.anchor.read_bytes()
         except FileNotFoundError:

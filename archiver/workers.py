@@ -77,6 +77,7 @@ def open_backfill(
             workers=count,
             turn=partial(installation.turn, archive),
             watch=watch,
+            circle=partial(installation.circle, archive),
         )
 
 

@@ -20,7 +20,7 @@ from cli.report import Report, alarm_of, document
 if TYPE_CHECKING:
     from archiver.wiring import Installation
 
-ANNOUNCED: Final = ("nightly", "status", "prove-lock")
+ANNOUNCED: Final = ("nightly", "status", "prove-lock", "verify")
 """The commands that a timer runs."""
 PEOPLES: Final = ("watch", "blocked", "access-")
 """How alarms begin of which somebody else than who has asked must hear, whatever the command."""

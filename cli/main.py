@@ -23,9 +23,11 @@ from cli.commands.decoy import decoy
 from cli.commands.demo import demo
 from cli.commands.find import find
 from cli.commands.init import init
+from cli.commands.ledger import ledger
 from cli.commands.login import login, logout
 from cli.commands.nightly import nightly
 from cli.commands.operator import operator
+from cli.commands.prove import prove
 from cli.commands.prove_lock import prove_lock
 from cli.commands.rebuild_index import rebuild_index
 from cli.commands.reconcile import reconcile
@@ -34,10 +36,12 @@ from cli.commands.reveal import reveal
 from cli.commands.schedule import schedule
 from cli.commands.serve import serve
 from cli.commands.show import diagnose, show, why
+from cli.commands.sight import sight
 from cli.commands.source import source
 from cli.commands.status import status
 from cli.commands.token import token
 from cli.commands.update_index import update_index
+from cli.commands.verify import verify
 from cli.options import Call, guess, words_of
 from cli.report import Alarm, Report, alarm_of, as_json, document
 
@@ -117,8 +121,9 @@ def program() -> None:
 
 
 for _command in (
-    *(demo, init, source, prove_lock, nightly, backfill, reconcile, status, schedule),
-    *(rebuild_index, update_index, find, show, why, diagnose, reveal, report),
+    *(demo, init, source, prove_lock, nightly, sight, backfill, reconcile, verify, status),
+    *(ledger, schedule),
+    *(rebuild_index, update_index, find, show, why, diagnose, prove, reveal, report),
 ):
     program.add_command(_command)
 for _command in (operator, login, logout, approvals, approve, access, serve, token, decoy):

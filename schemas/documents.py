@@ -106,6 +106,19 @@ class Signer(Document):
     created_at: Instant
 
 
+class Revocation(Document):
+    """`signers/NNNN.revoked.json`: a signing key that counts no longer, by the identity key."""
+
+    format: Literal[1] = 1
+    kind: Literal["revocation"] = "revocation"
+    archive: str
+    number: int = Field(ge=1)
+    """The signer."""
+    revoked_at: Instant
+    """What the store dates later does not count."""
+    reason: str = ""
+
+
 class CohortKey(Document):
     """One key pair of a cohort: public half, and its seed sealed to a root."""
 
@@ -413,3 +426,57 @@ class AccessPart(Document):
     """The KEK, sealed to the cohort's base key."""
     sealed: Base64
     """The entries, one a line, zlib, AES-256-GCM."""
+
+
+EntryKind = Literal["manifest", "access", "lock-proof", "reconciliation", "retirement", "sighting"]
+
+
+class LedgerEntry(Document):
+    """One entry of the ledger: a document that the store has, as it is."""
+
+    number: int = Field(ge=0)
+    kind: EntryKind
+    key: str
+    version_id: str
+    sha256: Hex32
+    """Of the object's bytes."""
+    at: Instant
+    """When the document was made, by its own word."""
+    day: date | None
+    """The day of a manifest or a sighting."""
+
+
+class LedgerPart(Document):
+    """`ledger/<%08d>.json`: entries by which the ledger grew at once."""
+
+    format: Literal[1] = 1
+    kind: Literal["ledger"] = "ledger"
+    archive: str
+    created_at: Instant
+    first: int = Field(ge=0)
+    """Number of the first entry in it: as many lie before it."""
+    frontier: list[Hex32]
+    """Roots of the largest complete subtrees of the entries before it, left to right."""
+    entries: list[str] = Field(min_length=1)
+    """Each is the exact text of a `LedgerEntry`; its leaf hash is over these bytes."""
+
+
+class Sighting(Document):
+    """`sightings/<source>/<day>/<32 hex>.json`: finished orders as they were before their night."""
+
+    format: Literal[1] = 1
+    kind: Literal["sighting"] = "sighting"
+    archive: str
+    source: Name
+    day: date
+    """With whose sealing its entries are compared."""
+    created_at: Instant
+    since: Instant
+    """What ended or changed from here on was looked at …"""
+    until: Instant
+    """… up to this instant; `since`, where further sightings of the same look follow."""
+    mapping_digest: Hex32
+    """Digests of another mapping say nothing about these."""
+    rows: int = Field(ge=1)
+    sealed: Base64
+    """Entries of 75 bytes (FORMAT.md 6), zlib, AES-256-GCM."""

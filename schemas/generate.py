@@ -22,11 +22,11 @@ DOCUMENTS: Final = sorted(
         for model in vars(documents).values()
         if isinstance(model, type)
         and issubclass(model, documents.Document)
-        and "format" in model.model_fields
+        and ("format" in model.model_fields or model is documents.LedgerEntry)
     ),
     key=lambda model: model.__name__,
 )
-"""What is signed on its own; all other models are parts of these."""
+"""What is signed on its own, and what stands as text in such; all other models are parts."""
 TABLES: Final = {
     "order_v1": orders.ORDER_V1,
     "reject_v1": orders.REJECT_V1,

@@ -96,6 +96,7 @@ class RowsSource:
         *,
         beyond: datetime | None = None,
         limit: int | None = None,
+        exact: bool = False,  # noqa: ARG002  times of these rows have no zone to be wrong
     ) -> Iterator[RawPage]:
         """Yield all rows, the widest superset that a source may give, or the fewest it may."""
         self.passes += 1
@@ -122,7 +123,19 @@ class RowsSource:
         rows = [row for row in rows if str(row[status.column]) not in status.ignored]
         if self.exact:
             rows = [row for row in rows if self._counted(row, created, ended)]
-        names = (mapping.key, mapping.order_id, status.column)
+        yield from self._roll(rows)
+
+    def roll_call(self, created: Window | None = None) -> Iterator[pa.Table]:
+        """Yield who is there, whatever their states; if `exact` as few as may be."""
+        rows = sorted(self.held, key=lambda row: int(row[self.mapping.key]))
+        if self.exact and created and "created" in self.mapping.times:
+            begun = ((row, self._instant(row, "created")) for row in rows)
+            rows = [row for row, at in begun if not at or created.start <= at < created.end]
+        yield from self._roll(rows)
+
+    def _roll(self, rows: Sequence[Row]) -> Iterator[pa.Table]:
+        mapping = self.mapping
+        names = (mapping.key, mapping.order_id, mapping.status.column)
         for start in range(0, len(rows), self.page_rows):
             table = raw_table(rows[start : start + self.page_rows], names)
             columns = (table[name] for name in names)

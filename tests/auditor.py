@@ -29,6 +29,7 @@ from archiver.errors import TamperedError
 from archiver.ports import ObjectStore
 from tests import format_reader, search_oracle
 from tests.archives import Place
+from tests.ledger_auditor import audit_ledger
 from tests.slow_canonical import commitment, order_leaf, reject_leaf, tree_hash
 
 Row = Mapping[str, Any]
@@ -56,6 +57,8 @@ class Audit:
 
     manifests: list[Mapping[str, Any]] = field(default_factory=list)
     objects: list[Named] = field(default_factory=list)
+    ledger: list[Mapping[str, Any]] = field(default_factory=list)
+    """Its entries; it may be behind the manifests."""
 
     def of(self, kind: str) -> list[Named]:
         """Return the objects of a kind."""
@@ -149,6 +152,8 @@ class _Auditor:
         for number in range(1, len(keys) + 1):
             previous = self._manifest(number, previous)
         self._require_once()
+        self.found.ledger = audit_ledger(self.store, self.archive)
+        assert sum(one["kind"] == "manifest" for one in self.found.ledger) <= len(keys)
         return self.found
 
     def _predecessors(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 import stamina
@@ -18,17 +18,19 @@ from tests import tally
 from tests.servers import mariadb as mariadb_server
 from tests.servers import postgres as postgres_server
 from tests.servers import seaweedfs as seaweedfs_server
+from tests.servers.authority import TimeAuthority
 from tests.servers.mariadb import MariaDB, ShopDatabase
 from tests.servers.postgres import Postgres, PostgresDatabase
 from tests.servers.proxy import S3Proxy
 from tests.servers.receiver import Receiver
 from tests.servers.seaweedfs import S3Bucket, SeaweedFS
 from tests.servers.shared import ServerMissingError
+from tests.servers.witness import WitnessServer
 
 T = TypeVar("T")
 ATTEMPTS = 100
 """More than anything tries; with `cap`, what is configured counts."""
-SERVERS = {"mariadb", "postgres", "seaweedfs", "receiver"}
+SERVERS = {"mariadb", "postgres", "seaweedfs", "receiver", "witness_server", "time_authority"}
 
 # Two cores are shared: no deadline, for no test is about time.
 settings.register_profile("test", deadline=None, print_blob=True)
@@ -104,9 +106,13 @@ def enter_or_say_why(stack: ExitStack, server: AbstractContextManager[T]) -> T:
     try:
         return stack.enter_context(server)
     except ServerMissingError as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+        _say_why(missing)
+
+
+def _say_why(missing: ServerMissingError) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(str(missing))
+    pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")
@@ -160,9 +166,31 @@ def s3_proxy(s3_bucket: S3Bucket) -> Iterator[S3Proxy]:
 
 
 @pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """Somebody who is told of alarms."""
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def receiver(_no_proxy: None) -> Iterator[Receiver]:
+    """Somebody who is told of alarms."""
     with Receiver() as server:
         yield server
+
+
+@pytest.fixture
+def witness_server(_no_proxy: None, tmp_path: Path) -> Iterator[WitnessServer]:
+    """A witness that verifies and remembers; it knows no log yet."""
+    with WitnessServer(memory=tmp_path / "witness-server.json") as server:
+        yield server
+
+
+@pytest.fixture
+def time_authority(_no_proxy: None, tmp_path: Path) -> Iterator[TimeAuthority]:
+    """An authority whose time stamps OpenSSL makes."""
+    with ExitStack() as stack:
+        try:
+            server = TimeAuthority(folder=tmp_path / "authority")
+        except ServerMissingError as missing:
+            _say_why(missing)
+        yield stack.enter_context(server)

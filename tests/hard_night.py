@@ -87,6 +87,8 @@ def require_finished(desk: Desk, *, in_two_goes: bool = False) -> None:
     In two goes the first of two rows with one id is sealed before the second one is there.
     """
     found = desk.audit()
+    entered = [entry["key"] for entry in found.ledger if entry["kind"] == "manifest"]
+    assert len(entered) == len(found.manifests)
     orders = {(row["order_id"], row["revision"]): said(row) for row in found.orders}
     numbers = (2, 3, 4, 5, *((6,) if in_two_goes else ()), 7, 8, 9, 10)
     assert sorted(orders) == sorted([("N1", 1), ("N1", 2), *((f"N{n}", 1) for n in numbers)])

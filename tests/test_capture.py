@@ -325,9 +325,12 @@ def test_a_source_whose_ids_never_rest_is_tried_again_later(tmp_path: Path) -> N
             *,
             beyond: datetime | None = None,
             limit: int | None = None,
+            exact: bool = False,
         ) -> Iterator[RawPage]:
             again = double(dict(self.held[self.passes]), 100 + self.passes)
-            pages = list(RowsSource.pages(self, ended, changed, beyond=beyond, limit=limit))
+            pages = list(
+                RowsSource.pages(self, ended, changed, beyond=beyond, limit=limit, exact=exact)
+            )
             extra = RowsSource(self.mapping, [again])
             return iter([*pages, *extra.pages(ended, changed)])
 

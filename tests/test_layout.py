@@ -74,3 +74,17 @@ def test_a_data_objects_key_says_what_it_holds_of_which_source_and_day() -> None
         assert place == layout.DataPlace(holds=kind, source="main", day=date(2026, 3, 5))
     for other in ("manifests/00000001.json", f"orders/main/2026/3/5/{NAME}.parquet", "orders/"):
         assert layout.data_place(other) is None
+
+
+@given(st.integers(1, 99_999_999), st.sampled_from(["", "0123abcd"]))
+def test_what_lies_beside_a_checkpoint_says_whose_it_is(size: int, aside: str) -> None:
+    for name in ("tsa", "a-0123abcd", "x" * 64):
+        assert layout.cosignature_place(layout.cosignature_key(size, name, aside)) == (size, name)
+        assert layout.timestamp_place(layout.timestamp_key(size, name, aside)) == (size, name)
+        require_key(layout.timestamp_key(size, name, aside))
+
+
+@given(st.lists(st.integers(1, 9_999_999_998), min_size=2, max_size=5, unique=True))
+def test_of_checkpoints_in_a_second_store_the_latest_is_listed_first(sizes: list[int]) -> None:
+    keys = sorted(layout.witness_key(NAME, size) for size in sizes)
+    assert [layout.witnessed_size(key) for key in keys] == sorted(sizes, reverse=True)

@@ -1,10 +1,12 @@
 """The text file for Prometheus: whole, in its format, each command's lines its own."""
 
 import re
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from archiver.metrics import Run, Survey, textfile
+from archiver.spreading import Holding, Spread, Stamps
 from archiver.status import SealedDay, SourceStatus, Status
 
 AT = datetime(2026, 3, 6, 22, 10, tzinfo=UTC)
@@ -47,6 +49,26 @@ def test_it_says_what_is_sealed_what_is_missing_and_how_the_run_ended() -> None:
     assert value(text, f"archiver_last_run_duration_seconds{{{told}}}") == 1.235
     assert value(text, f"archiver_last_run_timestamp_seconds{{{told}}}") == AT.timestamp()
     assert value(text, f'archiver_last_run_alarms{{{told},code="rejects"}}') == 2
+
+
+def test_it_says_who_is_behind_with_the_ledgers_head() -> None:
+    spread = Spread(
+        size=7,
+        holdings=[
+            Holding(witness="share", size=7, confirmed_at=AT),
+            Holding(witness="notary", size=5, behind_since=AT - timedelta(hours=1)),
+        ],
+        stamps=[Stamps(authority="tsa", size=6, waiting=1, behind_since=AT - timedelta(days=2))],
+    )
+    text = textfile(run(), replace(survey(), spread=spread), "")
+    assert value(text, 'archiver_ledger_entries{archive="shop"}') == 7
+    assert value(text, 'archiver_witness_entries{archive="shop",witness="notary"}') == 5
+    assert value(text, 'archiver_witness_behind_seconds{archive="shop",witness="share"}') == 0
+    assert value(text, 'archiver_witness_behind_seconds{archive="shop",witness="notary"}') == 3600
+    assert value(text, "archiver_timestamp_entries{") == 6
+    assert value(text, "archiver_timestamp_behind_seconds{") == 2 * 86_400
+    assert [line for line in text.splitlines() if not LINE.fullmatch(line)] == []
+    assert "witness" not in textfile(run(), survey(), text)
 
 
 def test_every_line_has_the_format() -> None:

@@ -87,6 +87,7 @@ show             yes     yes        no      no        no      no
 why              yes     yes        no      no        no      no
 diagnose         yes     yes        no      no        no      no
 export           yes     yes        no      no        no      no
+prove            no      yes        no      no        no      no
 reveal           no      yes        no      no        no      no
 report           no      yes        yes     no        no      no
 case             no      yes        no      no        no      no
@@ -211,6 +212,16 @@ def test_a_refusal_speaks_both_languages() -> None:
 def test_a_command_is_for_these_roles(cell: tuple[str, str], expected: str) -> None:
     command, role = cell
     assert may_run(Role(role), command.replace("-", " ")) is (expected == "yes")
+
+
+def test_whoever_proves_an_order_sees_all_of_it_himself_but_card_secrets() -> None:
+    """A proof shows the leaves as they were sealed: nobody gets a whole field by proving it."""
+    provers = [role for role in Role if may_run(role, "prove")]
+    assert provers
+    for role in provers:
+        for field, kind in FIELDS.items():
+            if kind not in (Kind.SECRET, Kind.MATTER):
+                assert visibility(role, field) is Visibility.WHOLE
 
 
 def test_every_command_is_written_down() -> None:

@@ -224,6 +224,17 @@ def _same_columns(row: RowMapping, chained: Chained) -> bool:
     return all(row[name] == value for name, value in expected.items())
 
 
+def verify_parts(archive: Archive, node: str, root: KeyPair | None = None) -> list[Finding]:
+    """Compare a node's sealed parts with each other, where there is no state.
+
+    Args:
+        archive: The archive.
+        node: Whose parts.
+        root: The base root's private half, to look into them.
+    """
+    return list(_of_parts(archive, node, list(parts_of(archive, node)), root))
+
+
 def _of_head(head: Head) -> _Witness:
     who = Said("the head file", "链头文件")
     return _Witness(node=head.node, number=head.number, digest=head.digest, who=who)

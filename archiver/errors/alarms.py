@@ -190,3 +190,50 @@ class FencePassedError(ArchiverError):
         "或此数据库被恢复到较早的状态"
     )
     next = "archiver status"
+
+
+class RollbackError(ArchiverError):
+    """The ledger in the store is not the one that was seen before: set back, or another one."""
+
+    exit = Exit.ALARM
+    code = "rollback"
+    en = (
+        "The ledger in the store contradicts what was seen before: {detail}. Nothing is added to "
+        "it until somebody has found out who set it back"
+    )
+    zh = "存储中的账本与此前所见相矛盾：{detail}。在查明何人将其回退之前，不再追加任何条目"
+    next = "archiver ledger"
+
+
+class SightedAlteredError(ArchiverError):
+    """Orders are not what they were when they were sighted, before their night."""
+
+    exit = Exit.ALARM
+    code = "sighted-altered"
+    en = (
+        "{count} orders of source {source} were changed behind the archive's back, after they had "
+        "ended and before their night: {orders}. What was sighted stays on record; what is "
+        "sealed is what was found. Find out who changed them"
+    )
+    zh = (
+        "数据源 {source} 中有 {count} 个订单在完成之后、封存之前被改动：{orders}。"
+        "留痕予以保留；封存的是封存时所见的内容。请查明是谁改动了它们"
+    )
+    next = "archiver sight --compare --source {source}"
+
+
+class SightedGoneError(ArchiverError):
+    """Orders that were sighted are no longer in the source, and were never sealed so."""
+
+    exit = Exit.ALARM
+    code = "sighted-gone"
+    en = (
+        "{count} orders of source {source} were sighted after their end and are gone, by the day "
+        "of their sighting: {days} ({orders}). Find out who removed them, or whether the database "
+        "was restored"
+    )
+    zh = (
+        "数据源 {source} 中有 {count} 个订单在完成后已留痕，现已消失，按其留痕日：{days}"
+        "（{orders}）。请查明是谁删除了它们，或数据库是否被还原"
+    )
+    next = "archiver sight --compare --source {source}"

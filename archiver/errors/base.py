@@ -1,9 +1,9 @@
 """What all errors share: an exit code, a fixed code, sentences in two languages, a command."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class Exit(IntEnum):
@@ -17,6 +17,18 @@ class Exit(IntEnum):
     FORBIDDEN = 11
     ALARM = 20
     INTERRUPTED = 130
+
+
+_HIGHEST_FIRST: Final = (
+    *(Exit.ALARM, Exit.FORBIDDEN, Exit.TRY_LATER),
+    *(Exit.FIX_REQUEST, Exit.REJECTS),
+)
+
+
+def highest(exits: Iterable[Exit]) -> Exit:
+    """Return the exit code of a run in which all this happened."""
+    happened = set(exits)
+    return next((one for one in _HIGHEST_FIRST if one in happened), Exit.DONE)
 
 
 @dataclass(frozen=True, slots=True)

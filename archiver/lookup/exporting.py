@@ -49,12 +49,21 @@ def format_of(path: Path) -> str:
                 f"--output: a file that ends with {names}", f"--output：文件名须以 {names} 结尾"
             )
         )
+    require_new(path)
+    return suffix
+
+
+def require_new(path: Path) -> None:
+    """Refuse a file that could not be written, before anybody is asked anything.
+
+    Raises:
+        RequestError: It is there already, or its folder is not.
+    """
     if path.exists():
         raise RequestError(detail=Said(f"{path} is there already", f"{path} 已存在"))
     if not path.absolute().parent.is_dir():
         folder = path.absolute().parent
         raise RequestError(detail=Said(f"there is no folder {folder}", f"没有目录 {folder}"))
-    return suffix
 
 
 def write_export(path: Path, orders: Sequence[Row], access: str) -> int:
@@ -79,7 +88,7 @@ def write_export(path: Path, orders: Sequence[Row], access: str) -> int:
         rows = [flat(order, access) for order in orders]
         names = list(dict.fromkeys(name for row in rows for name in row)) or ["access"]
         content = {"csv": _csv, "xlsx": _xlsx, "parquet": _parquet}[kind](names, rows)
-    _write(path, content)
+    write_new(path, content)
     return len(content)
 
 
@@ -159,7 +168,12 @@ def _jsonl(orders: Sequence[Row], access: str) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there, for its owner alone: whole, or not at all.
+
+    Raises:
+        LocalDiskError: The disk refused, or the file has appeared meanwhile. Nothing is left.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with disk_errors(path.absolute().parent):
         try:

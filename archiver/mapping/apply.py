@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from archiver.mapping import columns, content, entries, forms, targets
 from archiver.mapping.columns import NO, mask
 from archiver.mapping.entries import Block, Rows
+from archiver.mapping.facets import CHILD_FACET, FACETS, Facet, facet_columns
 from archiver.mapping.faults import FaultsAt, Mask, Positions, Reason
 from archiver.mapping.model import OrderMapping
 from archiver.mapping.page import MapContext, MappedPage
@@ -71,6 +72,7 @@ class _Mapper:
             name: [] for name in ("payments", "deliveries", "after_sales", "events", "extra")
         }
         self.child_content: list[pa.Array] = []
+        self.facet_content: dict[Facet, list[pa.Array]] = {name: [] for name in FACETS}
         self.child_rows: list[ChildRows] = []
 
     def run(self) -> MappedPage:
@@ -233,7 +235,10 @@ class _Mapper:
         self.blocks[child.field].append(entries.from_children(rows, row, child))
         # Not the key by which they name their row: the row's own key is no content either.
         told = [values for name, values in raw.items() if name in child.mapped_columns]
-        self.child_content += content.of_children(told, row, self.rows)
+        of_child = content.of_children(told, row, self.rows)
+        self.child_content += of_child
+        if facet := CHILD_FACET.get(child.field):
+            self.facet_content[facet] += of_child
         self.child_rows.append(ChildRows(prefix=child.field, raw=raw, row=row))
 
     def _table(
@@ -285,9 +290,11 @@ class _Mapper:
         own = content.joined(
             [*(self.raw[name] for name in self.mapping.digest_columns), *self.child_content]
         )
+        facets = self._facets() if self.context.facets else {}
         if not good.all():
             chosen = pa.array(good)
             table, own, changed = table.filter(chosen), own.filter(chosen), changed.filter(chosen)
+            facets = {name: values.filter(chosen) for name, values in facets.items()}
         rejects, reject_content = rejected(
             np.flatnonzero(bad),
             raw=self.raw,
@@ -307,7 +314,19 @@ class _Mapper:
             rejects=rejects,
             reject_content=reject_content,
             not_archived=int(skipped.sum()),
+            facets=facets,
         )
+
+    def _facets(self) -> dict[Facet, pa.Array]:
+        """Return each row's bytes by facet, joined as its content is."""
+        columns = facet_columns(self.mapping)
+        nothing = self._same("").cast(pa.large_binary())
+        return {
+            name: content.joined(
+                [nothing, *(self.raw[column] for column in columns[name]), *of_children]
+            )
+            for name, of_children in self.facet_content.items()
+        }
 
 
 def _struct(name: str, fields: Mapping[str, pa.Array], rows: int) -> pa.Array:

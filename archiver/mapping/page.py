@@ -1,6 +1,7 @@
 """What the mapper is told, and what it returns."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from archiver.mapping.facets import Facet
 from schemas.orders import REJECT_V1
 
 REJECTED_V1: Final = pa.schema([field for field in REJECT_V1 if field.name != "row_digest"])
@@ -25,6 +27,8 @@ class MapContext:
     """The zone of times declared as `session` (`DatabaseSource.session_zone`)."""
     include_open: bool = False
     """Map unfinished paid orders too, without an end time; else they count as not archived."""
+    facets: bool = False
+    """Give each order's facets, too (`archiver.mapping.facets`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +48,5 @@ class MappedPage:
     reject_content: pa.LargeBinaryArray
     not_archived: int
     """Rows in states that are not archived: never paid, or still open."""
+    facets: Mapping[Facet, pa.LargeBinaryArray] = field(default_factory=dict)
+    """Bytes of each order by facet, where they were asked for."""

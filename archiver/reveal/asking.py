@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from archiver.access_log import AccessRecord, Asked, Entry, Outcome
 from archiver.access_log.question import question_tokens
@@ -27,6 +27,7 @@ from archiver.reveal.request import RevealRequest
 
 COMMAND: Final = "reveal"
 A_DAY: Final = timedelta(hours=24)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class Revealing:
     daily_cap: int
     runner: Sequence[str] = ()
     """What starts the revealing process, in front of it: `[reveal] runner`."""
+    command: str = COMMAND
+    """As it is recorded."""
 
     def reveal(self, order_id: str, source: str | None, code: Callable[[], str]) -> Revealed:
         """Reveal the latest revision of one order.
@@ -69,14 +72,52 @@ class Revealing:
             AccessLogUnwritableError: It could not be recorded: nothing was revealed.
             RevealFailedError: The revealing process failed; that is recorded, too.
         """
+        self._require_case(order_id)
+        found = self._found(order_id, source)
+        request = request_of(self.finder, found, self.config)
+        record, secrets = self._released(
+            found, {}, code, lambda: process.reveal(request, self.environment, self.runner)
+        )
+        return Revealed(record=record, found=found, secrets=secrets)
+
+    def disclose(self, found: FoundOrder, code: Callable[[], str]) -> Mapping[str, Any]:
+        """Return the secrets of an order as the part of a proof that shows them to a stranger.
+
+        An approval for it is for that alone, and one to reveal does not cover it. Raises what
+        `reveal` raises.
+
+        Args:
+            found: The order.
+            code: As for `reveal`.
+        """
+        self._require_case(found.order["order_id"])
+        request = request_of(self.finder, found, self.config).model_copy(update={"for_proof": True})
+        _, part = self._released(
+            found,
+            {"for": "proof"},
+            code,
+            lambda: process.disclose(request, self.environment, self.runner),
+        )
+        return part
+
+    def _require_case(self, order_id: str) -> None:
         if self.why.case is None:
             self._record(Outcome.DENIED, order_id, detail="case")
             raise NotAllowedError(
                 detail=Said("only within a case (--case)", "仅可在案件中进行（--case）")
             )
-        found = self._found(order_id, source)
+
+    def _released(
+        self,
+        found: FoundOrder,
+        besides: Mapping[str, str],
+        code: Callable[[], str],
+        release: Callable[[], T],
+    ) -> tuple[AccessRecord, T]:
+        """Return what is released once cap, approval and code allow it and it is on record."""
+        order_id: str = found.order["order_id"]
         self._require_below_cap(order_id)
-        approval = self._approved(found) if self.needs_approval else None
+        approval = self._approved(found, besides) if self.needs_approval else None
         try:
             session = self.desk.logins.confirm(self.session, code())
         except ArchiverError as error:
@@ -93,12 +134,10 @@ class Revealing:
         )
         self.desk.access_log.publish_head()
         try:
-            request = request_of(self.finder, found, self.config)
-            secrets = process.reveal(request, self.environment, self.runner)
+            return record, release()
         except ArchiverError as error:
             self._record(Outcome.FAILED, order_id, detail=error.code, approval=approval)
             raise
-        return Revealed(record=record, found=found, secrets=secrets)
 
     def _found(self, order_id: str, source: str | None) -> FoundOrder:
         by_source, _ = self.finder.revisions(order_id, source)
@@ -130,16 +169,17 @@ class Revealing:
                 )
             )
 
-    def _approved(self, found: FoundOrder) -> Approval:
+    def _approved(self, found: FoundOrder, besides: Mapping[str, str]) -> Approval:
         order = found.order
         asked = {
             "source": order["source"],
             "order": order["order_id"],
             "revision": str(order["revision"]),
             "case": str(self.why.case),
+            **besides,
         }
         # The request stands in the state in plain: of the order number only its end.
-        said = f"{order['source']} {masked(order['order_id'])} · {self.why.case}"
+        said = f"{self.command} {order['source']} {masked(order['order_id'])} · {self.why.case}"
         try:
             return self.desk.approvals.require_granted(COMMAND, asked, self.session, said=said)
         except ArchiverError as error:
@@ -159,7 +199,7 @@ class Revealing:
         tokens = question_tokens(self.finder.keys.token_key, "order", [order_id])
         return self.desk.access_log.record(
             Entry(
-                command=COMMAND,
+                command=self.command,
                 outcome=outcome,
                 operator=self.session.name,
                 role=self.session.role.value,

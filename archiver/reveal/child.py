@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from archiver import canonical, keyring, partition, roots
+from archiver import canonical, keyring, partition, proof, roots
 from archiver.archive import Archive
 from archiver.errors import ArchiverError, Said, TamperedError
 from archiver.reveal.request import REQUEST, RevealRequest
@@ -46,7 +46,7 @@ def main() -> None:
     request = REQUEST.validate_json(sys.stdin.buffer.readline())
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        answer: dict[str, Any] = {"secrets": _serve(request)}
+        answer: dict[str, Any] = _serve(request)
     except ArchiverError as error:
         answer = {"error": {"code": error.code, "en": error.text("en"), "zh": error.text("zh")}}
     # A bug's message might quote the secret: its name says enough.
@@ -62,7 +62,7 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _serve(request: RevealRequest) -> list[dict[str, Any]]:
+def _serve(request: RevealRequest) -> dict[str, Any]:
     installation = Installation.load(Path(request.config))
     archive = installation.archive()
     root = roots.open_root(
@@ -75,10 +75,8 @@ def _serve(request: RevealRequest) -> list[dict[str, Any]]:
     return secrets_of(archive, root, request)
 
 
-def secrets_of(
-    archive: Archive, root: keyring.KeyPair, request: RevealRequest
-) -> list[dict[str, Any]]:
-    """Return an order's deliveries with their secrets.
+def secrets_of(archive: Archive, root: keyring.KeyPair, request: RevealRequest) -> dict[str, Any]:
+    """Return an order's deliveries with their secrets, or its secret part for a proof.
 
     Raises:
         TamperedError: The row is another order's, or the secrets are not what it commits to.
@@ -107,10 +105,16 @@ def secrets_of(
             key=request.key, detail=Said("the row is another order's", "该行属于另一笔订单")
         )
     _require_committed(row, reveal, request)
-    return [
-        {name: one[name] for name in ("kind", "placeholder", "secret")}
-        for one in order["deliveries"] or ()
-    ]
+    if request.for_proof:
+        place = request.first_row + request.row
+        salt = canonical.salts(reveal, "secret", place, 1).tobytes()
+        return {"part": proof.part("secret", order, salt)}
+    return {
+        "secrets": [
+            {name: one[name] for name in ("kind", "placeholder", "secret")}
+            for one in order["deliveries"] or ()
+        ]
+    }
 
 
 def _require_committed(row: pa.Table, reveal: bytes, request: RevealRequest) -> None:

@@ -49,6 +49,21 @@ def reveal(
     Raises:
         RevealFailedError: It has not worked; the message never quotes an order.
     """
+    secrets: list[dict[str, Any]] = _answer(request, environment, runner)["secrets"]
+    return secrets
+
+
+def disclose(
+    request: RevealRequest, environment: Mapping[str, str], runner: Sequence[str] = ()
+) -> Mapping[str, Any]:
+    """Return the secrets of one order with their salt, as a part of its proof; see `reveal`."""
+    part: dict[str, Any] = _answer(request, environment, runner)["part"]
+    return part
+
+
+def _answer(
+    request: RevealRequest, environment: Mapping[str, str], runner: Sequence[str]
+) -> dict[str, Any]:
     child = subprocess.Popen(  # noqa: S603  nothing of it comes from outside
         [*runner, sys.executable, "-I", "-c", _START, _FOLDER],
         stdin=subprocess.PIPE,
@@ -77,8 +92,7 @@ def reveal(
         ) from None
     if error := answer.get("error"):
         raise RevealFailedError(detail=Said(error["en"], error["zh"]))
-    secrets: list[dict[str, Any]] = answer["secrets"]
-    return secrets
+    return answer
 
 
 def _asked(child: "subprocess.Popen[bytes]", request: bytes) -> bytes:

@@ -27,6 +27,8 @@ class RevealRequest(BaseModel):
     """Opened, hexadecimal: it goes through a pipe and is of this partition only."""
     reveal_kek: str
     """Sealed to the cohort, base64."""
+    for_proof: bool = False
+    """All leaves under the reveal key with their salt, as a proof shows them (FORMAT.md 5)."""
 
 
 REQUEST: Final = TypeAdapter(RevealRequest)

@@ -62,11 +62,11 @@ RULES: Final = (
     ),
     Rule(
         name="ArchiverWitnessLag",
-        when='archiver_last_run_alarms{code=~"witness.*|checkpoint.*"} > 0',
-        lasts="1h",
+        when="archiver_witness_behind_seconds > 86400 or archiver_timestamp_behind_seconds > 86400",
+        lasts="10m",
         severity="ticket",
-        en="a witness has not seen the last checkpoint",
-        zh="见证方尚未见到最新检查点",
+        en="a witness or authority is a day behind the last checkpoint",
+        zh="见证方或时间戳机构落后最新检查点超过一天",
     ),
     Rule(
         name="ArchiverRejectRate",

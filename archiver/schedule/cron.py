@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from archiver.schedule.plan import RETRIES, RETRY_AFTER, SETTLED, Plan
+from archiver.schedule.plan import RETRIES, RETRY_AFTER, SETTLED, SIGHT_EVERY, Plan
 
 _AGAIN: Final = (
     f"for i in $(seq {RETRIES}); do "
@@ -34,6 +34,12 @@ def crontab(plan: Plan, language: str) -> str:
         _line(plan, minute, f"%H = {_from(hour, minute)}", "nightly"),
         _line(plan, check_minute, f"%H = {check_hour:02}", "status"),
     ]
+    every = int(SIGHT_EVERY.total_seconds()) // 60
+    # Each look tells what it came to; a mail every few minutes would hide the alarms, on stderr.
+    sight = f"{_run(plan, 'sight')} > /dev/null"
+    lines.append(f"*/{every} * * * * {sight}".replace("%", r"\%"))
+    verify_minute, verify_hour = plan.verify_at.minute, plan.verify_at.hour
+    lines.append(_line(plan, verify_minute, f"%H = {verify_hour:02}", "verify"))
     if plan.proves_lock:
         lines.append(_line(plan, check_minute, f"%u%H = 1{check_hour:02}", "prove-lock"))
     if plan.tells_head:

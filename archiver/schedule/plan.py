@@ -18,7 +18,11 @@ WORK: Final = timedelta(hours=4)
 """From the night's start to the check that it was done, where `sealed_by` says nothing."""
 CHECK_AFTER: Final = timedelta(minutes=10)
 """After `sealed_by`."""
+VERIFY_AFTER: Final = timedelta(minutes=30)
+"""After the check."""
 RETRY_AFTER: Final = timedelta(minutes=15)
+SIGHT_EVERY: Final = timedelta(minutes=5)
+"""From the end of an order to its sighting: so long may it be changed unseen."""
 RETRIES: Final = 8
 """Two hours of a source or a store that is down; then it is a matter for people."""
 ENVIRONMENT_FOLDER: Final = Path("/etc/archiver")
@@ -50,12 +54,15 @@ class Plan:
     night_at: time
     """In the zone; the clock shows it on every day of the year."""
     check_at: time
+    verify_at: time
     proves_lock: bool
     """A folder has no lock to prove."""
     tells_head: bool
     """There is a file elsewhere that the access log's head goes to."""
     writable: Sequence[Path]
     """Folders."""
+    elsewhere: Sequence[Path]
+    """Folders of witnesses: written to when they are there, and nothing waits for them."""
     protected: Sequence[Path]
     """Files that a night reads and never writes, some in writable folders."""
     used: Sequence[Path]
@@ -91,9 +98,10 @@ def plan_schedule(configuration: Configuration, places: Places, today: date) -> 
     sealed_by = configuration.alarms.sealed_by
     check_at = _plus(sealed_by, CHECK_AFTER) if sealed_by else _plus(night_at, WORK)
     writable = list(dict.fromkeys(_writable(configuration, folder)))
+    elsewhere = list(dict.fromkeys(_elsewhere(configuration, folder)))
     protected = [places.config, folder / "archive.json", *_key_files(configuration, folder)]
     program = [Path(part) for part in places.program if Path(part).is_absolute()]
-    used = [*program, *writable, *protected]
+    used = [*program, *writable, *elsewhere, *protected]
     _require_plain(used, program)
     name = configuration.archive.name
     prover = configuration.prover
@@ -105,9 +113,11 @@ def plan_schedule(configuration: Configuration, places: Places, today: date) -> 
         zone=zone,
         night_at=night_at,
         check_at=check_at,
+        verify_at=_plus(check_at, VERIFY_AFTER),
         proves_lock=not configuration.store.url.startswith("dir:"),
         tells_head=configuration.access.head_file is not None,
         writable=writable,
+        elsewhere=elsewhere,
         protected=protected,
         used=used,
         secrets=list(dict.fromkeys(_secrets(configuration))),
@@ -178,10 +188,21 @@ def _writable(configuration: Configuration, folder: Path) -> Iterator[Path]:
         yield (folder / configuration.alarms.prometheus_textfile).parent
 
 
+def _elsewhere(configuration: Configuration, folder: Path) -> Iterator[Path]:
+    for section in configuration.witness:
+        scheme, _, path = section.url.partition(":")
+        if scheme == "file":
+            yield (folder / path).parent
+        elif scheme == "dir":
+            yield folder / path
+
+
 def _key_files(configuration: Configuration, folder: Path) -> Iterator[Path]:
     """Yield what nights read. The roots are not here: they belong on other hosts."""
     for spec in (configuration.keys.signer, configuration.keys.token):
         yield folder / spec.removeprefix("file:")
+    for section in configuration.timestamp:
+        yield folder / section.ca
 
 
 def _secrets(configuration: Configuration) -> Iterator[str]:
@@ -189,6 +210,10 @@ def _secrets(configuration: Configuration) -> Iterator[str]:
     sources = (source.password_env for source in configuration.source)
     yield from (one for one in (*sources, configuration.state.password_env) if one)
     yield from (one for one in (alarms.webhook_url_env, alarms.webhook_secret_env) if one)
+    for witness in configuration.witness:
+        keys = (witness.access_key_env, witness.secret_key_env, witness.session_token_env)
+        yield from (one for one in keys if one)
+    yield from (one.authorization_env for one in configuration.timestamp if one.authorization_env)
 
 
 def _ascii(name: str) -> str:

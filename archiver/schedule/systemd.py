@@ -1,4 +1,4 @@
-"""Units for systemd 244 and later: the night, the check that it was done, the lock's proof.
+"""Units for systemd 244 and later: night, sight, the checks of both and of the store, lock proof.
 
 The cage follows systemd.exec(5): the whole file system is read-only but for the folders that a
 night writes, and nothing of the host's users, devices or kernel is in reach. Retries are for
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from archiver.schedule.plan import RETRIES, RETRY_AFTER, Plan
+from archiver.schedule.plan import RETRIES, RETRY_AFTER, SIGHT_EVERY, Plan
 
 _HOMES: Final = (Path("/home"), Path("/root"), Path("/run/user"))
 _TEMPORARY: Final = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108  where nothing should be
@@ -53,6 +53,8 @@ def systemd_units(plan: Plan, language: str) -> Mapping[str, str]:
         language: Of the reports in the journal, `zh` or `en`.
     """
     night, status, proof = plan.unit, f"{plan.unit}-status", f"{plan.unit}-prove-lock"
+    sight, every = f"{plan.unit}-sight", int(SIGHT_EVERY.total_seconds()) // 60
+    verify = f"{plan.unit}-verify"
     units = {
         f"{night}.service": _service(
             plan, ["nightly", "-v"], "seal finished orders", language, retries=True
@@ -62,7 +64,18 @@ def systemd_units(plan: Plan, language: str) -> Mapping[str, str]:
         f"{status}.timer": _timer(
             plan, "dead-man check of the nights", f"*-*-* {plan.check_at:%H:%M}:00"
         ),
+        # What it could not do now, the next one does in some minutes.
+        f"{sight}.service": _service(
+            plan, ["sight"], "sight what has just ended", language, passes="3 10"
+        ),
+        f"{sight}.timer": _timer(plan, "sight every few minutes", f"*-*-* *:00/{every}:00"),
     }
+    units[f"{verify}.service"] = _service(
+        plan, ["verify"], "is the store what was sealed?", language
+    )
+    units[f"{verify}.timer"] = _timer(
+        plan, "another part of the archive each day", f"*-*-* {plan.verify_at:%H:%M}:00"
+    )
     if plan.proves_lock:
         # Nights refuse to seal when the last proof is 35 days old.
         units[f"{proof}.service"] = _service(
@@ -129,6 +142,7 @@ def _service(
     *,
     retries: bool = False,
     proves: bool = False,
+    passes: str = "3",
 ) -> str:
     places = plan.places
     command = [*map(str, places.program), *arguments, "--config", str(places.config)]
@@ -153,7 +167,7 @@ def _service(
         "TimeoutStartSec=infinity",
         "KillSignal=SIGINT",
         "# 3: sealed, some rows were rejected; the report and the webhook tell.",
-        "SuccessExitStatus=3",
+        f"SuccessExitStatus={passes}",
     ]
     if retries:
         lines += [
@@ -189,6 +203,8 @@ def _files(plan: Plan) -> Iterator[str]:
     yield f"PrivateTmp={'no' if in_tmp else 'yes'}"
     for path in plan.writable:
         yield f"ReadWritePaths={_quoted(str(path))}"
+    for path in plan.elsewhere:
+        yield f"ReadWritePaths={_quoted(f'-{path}')}"
     for path in plan.protected:
         yield f"ReadOnlyPaths={_quoted(f'-{path}')}"
 

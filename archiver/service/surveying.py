@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from archiver.archive import Archive, SignedDocument
-from archiver.errors import ArchiverError
+from archiver.errors import ArchiverError, RollbackError
+from archiver.ledger import Ledger, read_ledger
 from archiver.lockproof import latest_proof, require_proof
 from archiver.lookup.shown import instant
 from archiver.ports import LockMode
+from archiver.spreading import Spread, remembered
 from archiver.status import Status, status_fields, survey
+from archiver.verification.coverage import Coverage
 from archiver.wiring import Installation
 from schemas.documents import LockProof
 
@@ -28,6 +31,13 @@ class Seen:
     proof: SignedDocument[LockProof] | None
     doubt: ArchiverError | None
     """What a night would say about the lock's proof."""
+    ledger: Ledger | None
+    """None where what there is contradicts it: `contradiction` says how."""
+    contradiction: ArchiverError | None
+    spread: Spread | None
+    """Who holds the ledger's head, as far as this host knows."""
+    coverage: Coverage
+    """Which part of the archive was read again when, by this host."""
 
     @property
     def proof_age(self) -> timedelta | None:
@@ -67,6 +77,11 @@ class Surveyor:
             doubt = require_proof(self.archive, proof, fenced=self.installation.fenced)
         except ArchiverError as error:
             doubt = error
+        ledger, contradiction = None, None
+        try:
+            ledger = read_ledger(self.archive, catalog)
+        except RollbackError as error:
+            contradiction = error
         locked = self.archive.lock is LockMode.COMPLIANCE
         return Seen(
             at=now,
@@ -80,7 +95,22 @@ class Surveyor:
             lock=self.archive.lock.value if locked else "advisory",
             proof=proof,
             doubt=doubt,
+            ledger=ledger,
+            contradiction=contradiction,
+            spread=self._spread(ledger, now) if ledger else None,
+            coverage=Coverage.load(
+                self.installation.index_folder,
+                self.archive.id,
+                now.astimezone(self.archive.rules.zone).date(),
+            ),
         )
+
+    def _spread(self, ledger: Ledger, now: datetime) -> Spread | None:
+        configuration = self.installation.configuration
+        if not (configuration.witness or configuration.timestamp):
+            return None
+        circle = self.installation.circle(self.archive)
+        return remembered(self.archive, circle, ledger.size, now)
 
 
 def seen_fields(seen: Seen, archive: Archive) -> dict[str, Any]:
@@ -96,6 +126,8 @@ def seen_fields(seen: Seen, archive: Archive) -> dict[str, Any]:
             *(["day-not-sealed"] if any(one.overdue for one in seen.status.sources) else ()),
             *(["missing-days"] if any(one.missing for one in seen.status.sources) else ()),
             *([seen.doubt.code] if seen.doubt else ()),
+            *([seen.contradiction.code] if seen.contradiction else ()),
+            *(one.code for one in (seen.spread.failures if seen.spread else ())),
             *(one.code for one in seen.status.gone),
         ],
     }

@@ -111,13 +111,15 @@ class DatabaseSource:
         *,
         beyond: datetime | None = None,
         limit: int | None = None,
+        exact: bool = False,
     ) -> Iterator[RawPage]:
         """Yield archivable rows in key order (`ports.Source.pages`).
 
         While the caller works on a page, the next one is read, and no more than that. Closing
         the iterator ends the reading process.
         """
-        plan = self._plan(ended, changed, limit)
+        margin = timedelta() if exact else MARGIN
+        plan = self._plan(ended, changed, limit, margin=margin)
         if beyond is not None:
             future = Window(start=beyond, end=LATEST)
             names = self.mapping.completion.names
@@ -137,11 +139,11 @@ class DatabaseSource:
 
     def census(self, created: Window, ended: Window) -> Iterator[pa.Table]:
         """Yield who is there (`ports.Source.census`)."""
-        for tables in self._ask("pages", self._census_plan(created, ended)):
-            table = tables[""]
-            names = (self.mapping.key, self.mapping.order_id, self.mapping.status.column)
-            columns = [table[name] for name in names]
-            yield pa.table(dict(zip(("key", "order_id", "state"), columns, strict=True)))
+        yield from self._counted(self._census_plan(created, ended))
+
+    def roll_call(self, created: Window | None = None) -> Iterator[pa.Table]:
+        """Yield who is there, in whatever state (`ports.Source.roll_call`)."""
+        yield from self._counted(self._roll_plan(created))
 
     def rows(self, keys: Sequence[bytes]) -> Iterator[RawPage]:
         """Yield the rows with these paging keys (`ports.Source.rows`)."""
@@ -170,6 +172,13 @@ class DatabaseSource:
         return []
 
     # ---------------------------------------------------------------------- asking
+
+    def _counted(self, plan: ReadPlan) -> Iterator[pa.Table]:
+        """Yield paging key, order id and state of the rows of a plan."""
+        names = (self.mapping.key, self.mapping.order_id, self.mapping.status.column)
+        for tables in self._ask("pages", plan):
+            columns = [tables[""][name] for name in names]
+            yield pa.table(dict(zip(("key", "order_id", "state"), columns, strict=True)))
 
     def _ask(self, task: Literal["pages", "days"], plan: ReadPlan) -> Iterator[dict[str, pa.Table]]:
         with reading(self._request(task, plan), self._timeout) as process:
@@ -237,22 +246,29 @@ class DatabaseSource:
             newest=ended is None,
         )
 
-    def _census_plan(self, created: Window, ended: Window) -> ReadPlan:
-        mapping, status = self.mapping, self.mapping.status
-        ends = [name for name in mapping.completion.latest_of if name != mapping.changed_at]
+    def _roll_plan(self, created: Window | None) -> ReadPlan:
+        mapping = self.mapping
+        told = "created" in mapping.times
         return replace(
             self._plan(None, None, None),
-            columns=tuple(dict.fromkeys((mapping.key, mapping.order_id, status.column))),
-            skipped_states=status.ignored,
-            open_states=status.open,
-            created=self._span("created", created, MARGIN) if "created" in mapping.times else None,
-            not_after=tuple(self._span(name, ended, MARGIN) for name in ends),
-            not_before=tuple(self._span(name, ended, MARGIN) for name in mapping.completion.names),
-            begun=self._span("created", ended, MARGIN) if "created" in mapping.times else None,
+            columns=tuple(dict.fromkeys((mapping.key, mapping.order_id, mapping.status.column))),
+            created=self._span("created", created, MARGIN) if created and told else None,
             lookups=(),
             children=(),
             page_rows=CENSUS_ROWS,
             newest=False,
+        )
+
+    def _census_plan(self, created: Window, ended: Window) -> ReadPlan:
+        mapping, status = self.mapping, self.mapping.status
+        ends = [name for name in mapping.completion.latest_of if name != mapping.changed_at]
+        return replace(
+            self._roll_plan(created),
+            skipped_states=status.ignored,
+            open_states=status.open,
+            not_after=tuple(self._span(name, ended, MARGIN) for name in ends),
+            not_before=tuple(self._span(name, ended, MARGIN) for name in mapping.completion.names),
+            begun=self._span("created", ended, MARGIN) if "created" in mapping.times else None,
         )
 
     def _span(self, name: TimeName, window: Window, margin: timedelta) -> Span:

@@ -4,8 +4,9 @@ Behaves like a bucket with versioning, Object Lock and COMPLIANCE, under a given
 version cannot be deleted before its date, a delete marker or an overwrite hides a version
 and leaves it as it is. For tests and for trying things out; safe for threads.
 
-`add_delete_marker`, `overwrite`, `flip_byte` and `drop` do what someone with the bucket's
-credentials, or with the server's disk, could do, and what the archive has to notice.
+`add_delete_marker`, `overwrite`, `hold`, `flip_byte`, `replace`, `relock` and `drop` do what
+someone with the bucket's credentials, or with the server's disk, could do, and what the archive
+has to notice.
 """
 
 import threading
@@ -22,7 +23,7 @@ from archiver.errors import (
     ObjectMissingError,
     Said,
 )
-from archiver.ports import Clock, LockMode, StoredObject, StoreSettings, VersionEntry
+from archiver.ports import BucketRules, Clock, LockMode, StoredObject, StoreSettings, VersionEntry
 from archiver.stores.preconditions import (
     iso,
     require_future,
@@ -41,6 +42,7 @@ class _Version:
     content: bytes | None
     sha256: str
     retain_until: datetime | None
+    legal_hold: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,12 +54,14 @@ class MemoryStore:
         versioning: False for a bucket whose versioning was suspended: puts are refused.
         object_lock: False for a bucket without Object Lock: puts are refused.
         clock_ahead: By how much the store's own clock is ahead of `clock`.
+        rules: What the bucket's settings say beyond versioning.
     """
 
     clock: Clock
     versioning: bool = True
     object_lock: bool = True
     clock_ahead: timedelta = timedelta(0)
+    rules: BucketRules = field(default_factory=lambda: BucketRules(versioning=True))
     _versions: dict[str, list[_Version]] = field(default_factory=dict, init=False)
     _written: int = field(default=0, init=False)
     _alone: threading.RLock = field(default_factory=threading.RLock, init=False)
@@ -170,6 +174,23 @@ class MemoryStore:
             changed[offset] ^= 0xFF
             version.content = bytes(changed)
 
+    def hold(self, key: str, version_id: str, *, on: bool) -> None:
+        """Set or lift the legal hold of a version."""
+        with self._alone:
+            self._find(key, version_id).legal_hold = on
+
+    def relock(self, key: str, version_id: str, until: datetime | None) -> None:
+        """Give a version any lock, or none, as only the server's own disk can."""
+        with self._alone:
+            self._find(key, version_id).retain_until = until
+
+    def replace(self, key: str, version_id: str, content: bytes) -> None:
+        """Put other bytes into a version's place on the server's disk."""
+        with self._alone:
+            version = self._find(key, version_id)
+            version.content = content
+            version.sha256 = sha256(content).hexdigest()
+
     def drop(self, key: str, version_id: str) -> None:
         """Lose a version in spite of its lock, as only the server's own disk can."""
         with self._alone:
@@ -239,4 +260,5 @@ class MemoryStore:
             sha256=version.sha256,
             mode=LockMode.COMPLIANCE,
             retain_until=version.retain_until,
+            legal_hold=version.legal_hold,
         )

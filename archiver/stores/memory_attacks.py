@@ -3,6 +3,7 @@
 The reference: of all attacks it allows none. Who holds its credentials may do everything else.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from archiver.errors import LockedError, ObjectMissingError, RetentionRefusedError
@@ -72,4 +73,4 @@ class MemoryAttacks:
 
     def rules(self) -> BucketRules:
         """Return what a bucket that was made for an archive says."""
-        return BucketRules(versioning=self.store.versioning)
+        return replace(self.store.rules, versioning=self.store.versioning)

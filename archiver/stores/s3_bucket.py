@@ -57,6 +57,10 @@ class Login:
 
 PATIENCE: Final = Patience()
 """Eight seconds of trouble are nobody's business; longer ones are the next run's."""
+BRIEF: Final = Patience(
+    attempts=2, longest_wait=timedelta(seconds=1), give_up_after=timedelta(seconds=20)
+)
+"""For a store that nothing waits for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,7 @@ def _entries(page: "ListObjectVersionsOutputTypeDef", skip: int) -> list[Version
             is_delete_marker=False,
             size_bytes=version["Size"],
             written_at=version["LastModified"],
+            storage_class=version.get("StorageClass", "STANDARD"),
         )
         for version in page.get("Versions", ())
     ]

@@ -144,6 +144,7 @@ def stored_object(key: str, shown: Shown, sha256: str) -> StoredObject:
         sha256=sha256,
         mode=LockMode.COMPLIANCE,
         retain_until=shown.retain_until,
+        legal_hold=shown.legal_hold,
     )
 
 

@@ -9,7 +9,7 @@ import click
 
 from archiver.errors import RequestError, Said
 from cli.commands.init import lock_word
-from cli.commands.nightly import alarms, day_fields
+from cli.commands.nightly import alarms, day_fields, extension_fields
 from cli.options import Call, command
 from cli.report import Report
 
@@ -83,6 +83,7 @@ def backfill(
     name: str | None,
 ) -> Report:
     """Run a backfill."""
+    from archiver.spreading.fields import witness_fields
     from archiver.workers import open_backfill
     from cli.views.course import CourseBar
 
@@ -114,6 +115,8 @@ def backfill(
         "workers": run.workers,
         "days_sealed_before": report.sealed_before,
         "days": [day_fields(day) for day in report.days],
+        "ledger": extension_fields(report),
+        **witness_fields(report.spread, call.language),
     }
 
     def show(console: "Console") -> None:

@@ -1,6 +1,7 @@
 """`archiver nightly`: seal every closed day that is not sealed yet."""
 
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from archiver.naming import DayReport
     from archiver.nightly import NightReport
+    from archiver.sightings import Compared, Looked
 
 PARTITIONS = ("orders", "rejects")
 """The kinds of objects that hold rows; segments and known entries describe those."""
@@ -44,6 +46,7 @@ PARTITIONS = ("orders", "rejects")
 def nightly(call: Call, *, as_of: datetime | None) -> Report:
     """Run a night."""
     from archiver.metrics import Survey
+    from archiver.spreading.fields import witness_fields
     from archiver.status import survey
     from cli.screen import Bar
 
@@ -56,8 +59,14 @@ def nightly(call: Call, *, as_of: datetime | None) -> Report:
         report = night.run(last)
         names = [section.name for section in installation.configuration.source]
         found = survey(night.catalog, archive.rules, archive.clock.now(), names)
-        call.survey = Survey(status=found, lock=lock, zone=archive.rules.zone)
-    fields = {"lock": lock, "days": [day_fields(day) for day in report.days]}
+        call.survey = Survey(status=found, lock=lock, zone=archive.rules.zone, spread=report.spread)
+    fields = {
+        "lock": lock,
+        "days": [day_fields(day) for day in report.days],
+        "sightings": {name: compared_fields(one) for name, one in report.compared.items()},
+        "ledger": extension_fields(report),
+        **witness_fields(report.spread, call.language),
+    }
 
     def show(console: "Console") -> None:
         from cli.views.nights import show_night
@@ -83,6 +92,26 @@ def day_fields(day: "DayReport") -> dict[str, Any]:
         "partitions": [one for one in objects if one["kind"] in PARTITIONS],
         "objects": objects,
     }
+
+
+def extension_fields(report: "NightReport | Looked") -> dict[str, Any] | None:
+    """Return what a run did to the ledger; None where it could not be extended."""
+    if report.ledger is None:
+        return None
+    ledger, head = report.ledger.ledger, report.ledger.checkpoint
+    return {
+        "size": ledger.size,
+        "entered": ledger.size - report.ledger.before,
+        "root": b64encode(ledger.root).decode(),
+        "checkpoint": head.key if head else None,
+    }
+
+
+def compared_fields(compared: "Compared") -> dict[str, int]:
+    """Return what became of what was sighted, counted."""
+    names = ("sealed", "progressed", "waiting", "explained")
+    counts = {name: getattr(compared, name) for name in names}
+    return {**counts, "differ": len(compared.findings)}
 
 
 def instant(when: datetime) -> str:

@@ -1,13 +1,15 @@
 """`archiver status`: which days are sealed, which are missing, under what kind of lock."""
 
 import sys
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 
-from archiver.errors import ArchiverError, Exit
+from archiver.errors import ArchiverError, Exit, RollbackError, highest
 from cli.commands.init import lock_word
+from cli.commands.ledger import ledger_fields
 from cli.options import Call, command
 from cli.report import Alarm, Report, alarm_of
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from archiver.archive import Archive, SignedDocument
     from archiver.catalog import Catalog
+    from archiver.ledger import Ledger
+    from archiver.spreading import Spread
     from archiver.status import SourceStatus, Status
     from archiver.wiring import Installation
     from cli.views.orphans import Leftovers
@@ -33,10 +37,13 @@ SHOWN_DAYS = 5
     text=(
         "Show the days that are sealed and missing, and the kind of lock. Days that are "
         "missing end it with 10: run the night. Days that are not sealed by [alarms] sealed_by "
-        "end it with 20. A sealed source that the configuration no longer names ends it with 2."
+        "end it with 20. A sealed source that the configuration no longer names ends it with 2. "
+        "A witness or time-stamping authority that is a day behind ends it with 10, one that "
+        "knows another ledger with 20."
         "\n\n"
         "显示已封存与缺失的日期（日历热图）以及锁的类型。有缺失日时退出码为 10；"
         "超过 [alarms] sealed_by 仍未封存时为 20；配置中已无某个已封存的数据源时为 2。"
+        "见证方或时间戳机构落后一天时为 10；其所知账本不同时为 20。"
         "\n\n"
         "--orphans also lists data objects that no manifest names: leftovers of crashes and lost "
         "races, which nobody can read. It reads the whole listing of the store.\n\n"
@@ -59,7 +66,9 @@ def status(call: Call, *, orphans: bool) -> Report:
     """Survey the archive."""
     from archiver.lockproof import latest_proof
     from archiver.metrics import Survey
+    from archiver.spreading.fields import witness_fields
     from archiver.status import status_fields, survey
+    from archiver.verification.coverage import Coverage, coverage_fields
 
     installation = call.installation()
     archive = installation.archive()
@@ -81,27 +90,77 @@ def status(call: Call, *, orphans: bool) -> Report:
     alarms += _alarms(call, found)
     alarms += [alarm_of(gone, call.language, call.named_config) for gone in found.gone]
 
+    ledger, contradicting = _ledger(archive, catalog)
+    alarms[:0] = [alarm_of(one, call.language, call.named_config) for one in contradicting]
+    waiting = len(catalog.entries) - ledger.taken.manifests
+    told, troubles = _told(installation, archive, ledger.size)
+    call.survey = replace(call.survey, spread=told)
+    alarms += [alarm_of(one, call.language, call.named_config) for one in troubles]
     leftovers = _leftovers(call, installation, catalog) if orphans else None
+    now = archive.clock.now()
+    coverage = Coverage.load(
+        installation.index_folder, archive.id, now.astimezone(archive.rules.zone).date()
+    )
 
     def show(console: "Console") -> None:
         from cli.views.calendar import show_status
+        from cli.views.coverage import coverage_line
+        from cli.views.ledger import show_head
 
         show_status(console, call, found, archive, lock)
+        show_head(console, call.words, archive.rules.zone, ledger, waiting)
+        if told is not None:
+            from cli.views.witnesses import show_witnesses
+
+            show_witnesses(console, call.words, told, archive.rules.zone)
+        console.print(coverage_line(call.words, coverage, now))
         if leftovers is not None:
             from cli.views.orphans import show_orphans
 
             show_orphans(console, call.words, leftovers)
 
     return Report(
-        exit=_exit(found, doubt),
+        exit=highest([_exit(found, doubt), *(one.exit for one in [*troubles, *contradicting])]),
         alarms=alarms,
         fields={
             **status_fields(found, lock, archive.document.name, archive.settings.description),
             "lock_proof_age_s": _age_seconds(archive, proof),
+            "ledger": ledger_fields(ledger, installation, waiting),
+            **witness_fields(told, call.language),
+            "verification": coverage_fields(coverage),
             **(leftovers.fields() if leftovers is not None else {}),
         },
         show=show,
     )
+
+
+def _ledger(archive: "Archive", catalog: "Catalog") -> "tuple[Ledger, Sequence[ArchiverError]]":
+    """Return the ledger as far as it can be read, and what contradicts it."""
+    from archiver.ledger import Ledger, read_ledger
+
+    try:
+        return read_ledger(archive, catalog), []
+    except RollbackError as error:
+        seen = Ledger(archive)
+        seen.recall()
+        return seen, [error]
+
+
+def _told(
+    installation: "Installation", archive: "Archive", size: int
+) -> "tuple[Spread | None, Sequence[ArchiverError]]":
+    """Return who holds the ledger's head as far as this host knows, and what is wrong there."""
+    configuration = installation.configuration
+    if not (configuration.witness or configuration.timestamp):
+        return None, []
+    from archiver.spreading import remembered
+
+    try:
+        circle = installation.circle(archive)
+    except ArchiverError as error:
+        return None, [error]
+    found = remembered(archive, circle, size, archive.clock.now())
+    return found, found.failures
 
 
 def _leftovers(call: Call, installation: "Installation", catalog: "Catalog") -> "Leftovers":

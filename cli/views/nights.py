@@ -1,5 +1,6 @@
 """A night as tables: a line per day, or per month where a first night catches up with many."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby
@@ -8,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.text import Text
 
+from cli.commands.nightly import compared_fields
 from cli.options import Call
 from cli.screen import count, plain, size, table
 from cli.texts import Words
+from cli.views.witnesses import show_news
 
 if TYPE_CHECKING:
     # Only its names: the calendar uses this module, and must not wait for pyarrow.
@@ -52,6 +55,19 @@ def show_night(console: Console, call: Call, report: "NightReport", lock: str) -
         )
     elif report.days:
         console.print(Text.assemble(("✓ ", "green"), words("nightly.nothing")))
+    for source, compared in report.compared.items():
+        counts = compared_fields(compared)
+        console.print(Text(words("nightly.sighted", source=source, **counts)))
+    if report.ledger is not None:
+        ledger = report.ledger.ledger
+        entered = ledger.size - report.ledger.before
+        root = b64encode(ledger.root).decode()
+        console.print(
+            Text(words("nightly.ledger", size=ledger.size, entered=entered, root=root)),
+            soft_wrap=True,
+        )
+    if report.ledger is not None and report.spread is not None:
+        show_news(console, words, report.spread, report.ledger.ledger.archive.rules.zone)
     show_lock(console, words, lock)
 
 

@@ -19,8 +19,10 @@ from tests.bench import (
     profile,
     puts,
     sealing,
+    sight,
     startup,
     status,
+    verify,
 )
 from tests.bench.figures import Figure, show
 from tests.bench.ground import Ground, open_ground
@@ -31,6 +33,7 @@ BENCHMARKS = {
     for module in (
         startup,
         status,
+        sight,
         puts,
         encryption,
         sealing,
@@ -39,6 +42,7 @@ BENCHMARKS = {
         index,
         lookups,
         hive,
+        verify,
     )
 }
 PROFILE = "profile"

@@ -17,7 +17,7 @@ COMPUTED = (
     *("field.", "stage.", "order.", "answer.", "dossier.", "period."),
     *("role.", "approval.", "access."),
     *("demo.try.", "demo.night.", "demo.search."),
-    *("orphans.kind.", "orphans.means.", "decoy."),
+    *("orphans.kind.", "orphans.means.", "ledger.kind.", "decoy."),
 )
 """Names whose last part is computed; the folder's tests run them."""
 

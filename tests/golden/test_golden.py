@@ -9,26 +9,18 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from archiver.errors import ArchiverError
-from archiver.stores.directory import DirectoryStore
 from tests import format_reader
-from tests.archives import RULES, Place, RowsSource
 from tests.auditor import Audit, audit, secret_in
-from tests.cards import OWN
-from tests.clock import FrozenClock
-from tests.desk import Desk, at, totals
-from tests.golden.make import V1, children, shop
+from tests.desk import Desk, totals
+from tests.golden.make import V1
+from tests.golden.make_proof import PROOF, golden_desk
+from tests.proving.exhibits import VERIFIER, lines, replaced
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     """A copy of the golden archive, a day later."""
-    shutil.copytree(V1, tmp_path, dirs_exist_ok=True)
-    for key in tmp_path.glob("*.key"):
-        key.chmod(0o600)  # git keeps no such thing
-    clock = FrozenClock(at(6, 3))
-    source = RowsSource(OWN, list(shop(5)), exact=True, children=children())
-    store = DirectoryStore(tmp_path / "vault", clock)
-    return Desk(Place(tmp_path), clock, store, RULES, [source])
+    return golden_desk(tmp_path)
 
 
 def told(found: Audit) -> list[list[object]]:
@@ -93,3 +85,15 @@ def test_a_lost_object_is_found_out(desk: Desk) -> None:
         break
     with pytest.raises(ArchiverError):
         audit(desk.place, desk.store)
+
+
+def test_the_golden_proof_proves_what_it_proved() -> None:
+    """It was made once, and strangers have it on their disks."""
+    proof = (PROOF / "order.proof.json").read_bytes()
+    known = {"witnesses": [str(VERIFIER)], "roots": (PROOF / "authority.pem").read_bytes()}
+    said = lines(proof, (V1 / "archive.json").read_bytes(), **known)
+    assert said == (PROOF / "expected.txt").read_text("utf-8").splitlines()
+    assert '  deliveries.2.secret = "CARD-000007-B"' in said
+    path = ["order", "secret", "fields", "deliveries", 1, "secret"]
+    with pytest.raises(ValueError, match="not the sealed one"):
+        lines(replaced(proof, path, "CARD-000007-C"))

@@ -12,12 +12,12 @@ from tests.lookup.rooms import finder_at
 
 SEED = 4
 SOAK = settings.get_current_profile_name() == "soak"
-ORDERS = 200_000 if SOAK else 450
+ORDERS = 450
 
 
 @pytest.fixture(scope="session")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Bazaar:
-    """Some hundred orders of three shops over five days; 200,000 in `make soak`."""
+    """Some hundred orders of three shops over five days; `make soak` asks of 200,000."""
     return bazaar(tmp_path_factory.mktemp("bazaar"), orders=ORDERS, seed=SEED)
 
 

@@ -23,15 +23,19 @@ def base_root(desk: Desk) -> KeyPair:
     return KeyPair(secret_in(desk.place.folder / "root.key", "seed"))
 
 
+def builder_of(archive: Archive, keys: IndexKeys, folder: Path) -> tuple[IndexBuilder, Catalog]:
+    """Return what builds the index in a host's folder, and what it is built from."""
+    catalog = Catalog(archive, folder / "manifests")
+    builder = IndexBuilder(archive=archive, keys=keys, folder=folder / "search", progress=Silent())
+    return builder, catalog
+
+
 def built_index(archive: Archive, keys: IndexKeys, folder: Path) -> Index:
     """Bring the index up to date and open it."""
-    catalog = Catalog(archive, folder / "manifests")
+    builder, catalog = builder_of(archive, keys, folder)
     catalog.refresh()
-    place = folder / "search"
-    IndexBuilder(archive=archive, keys=keys, folder=place, progress=Silent()).update(
-        catalog.entries
-    )
-    return Index.open(place, archive.id)
+    builder.update(catalog.entries)
+    return Index.open(builder.folder, archive.id)
 
 
 @contextmanager

@@ -3,9 +3,6 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from decimal import Decimal
-from itertools import islice
 
 import pytest
 from hypothesis import given, settings
@@ -13,15 +10,14 @@ from hypothesis import strategies as st
 
 from archiver.errors import RequestError
 from archiver.lookup.finding import Finder, FoundOrder
-from archiver.lookup.question import Conditions, Fact, Question, parse_cursor
-from tests.desk import at
-from tests.lookup.bazaar import CHANNELS, PRODUCTS, Bazaar
+from archiver.lookup.question import Fact, Question, parse_cursor
+from tests.lookup.bazaar import Bazaar
 from tests.lookup.conftest import SOAK
-from tests.lookup.oracle import Oracle, Row
+from tests.lookup.oracle import Oracle
+from tests.lookup.questions import a_question, require_same
 
-QUESTIONS = 50
+QUESTIONS = 30
 """In `make soak` as many as it is told."""
-MOST_PAGES = 40
 
 
 @dataclass(slots=True)
@@ -50,59 +46,13 @@ def asked(market: Bazaar, finder: Finder) -> Asked:
     return Asked(market, finder)
 
 
-def a_question(rows: Sequence[Row], random_: random.Random) -> Question:
-    """Return a random question; most have an answer."""
-    row = random_.choice(rows)
-    values = {
-        "order": row["order_id"],
-        "contact": row["buyer"]["contact"].swapcase(),
-        "account": row["buyer"]["account"],
-        "ip": row["buyer"]["client_ip"],
-        "merchant": row["seller"]["name"] or row["seller"]["merchant_id"],
-        "payment": row["payments"][0]["merchant_no"] if row["payments"] else None,
-        "card": row["deliveries"][0]["secret"].partition("----")[0],
-        "target": row["deliveries"][0]["target"],
-    }
-    if random_.random() < 0.05:
-        values = dict.fromkeys(values, "%")
-    kinds = [kind for kind, value in values.items() if value]
-    facts = random_.sample(kinds, random_.choice((1, 1, 1, 2)))
-    narrow = Conditions()
-    if random_.random() < 0.6:
-        first = at(random_.randrange(1, 8), random_.randrange(24))
-        narrow = Conditions(
-            start=first if random_.random() < 0.4 else None,
-            end=first + timedelta(days=2) if random_.random() < 0.4 else None,
-            outcomes=("refunded", "failed") if random_.random() < 0.2 else (),
-            product=random_.choice(PRODUCTS)[:2].lower() if random_.random() < 0.3 else None,
-            channel=random_.choice(CHANNELS) if random_.random() < 0.2 else None,
-            amount=Decimal("3.50") if random_.random() < 0.1 else None,
-            source=row["source"] if random_.random() < 0.3 else None,
-        )
-    return Question(
-        facts=[Fact(kind=kind, value=str(values[kind])) for kind in facts],
-        conditions=narrow,
-        limit=random_.choice((7, 20)),
-    )
-
-
 @settings(max_examples=settings().max_examples if SOAK else QUESTIONS, deadline=None)
 @given(st.integers(0, 2**32))
 def test_random_questions_are_answered_as_by_looking_at_every_row(
     market: Bazaar, oracle: Oracle, finder: Finder, seed: int
 ) -> None:
     question = a_question(market.sealed, random.Random(seed))
-    expected = oracle.answer(question)
-    found: list[FoundOrder] = []
-    for page in islice(Asked(market, finder).pages(question), MOST_PAGES):
-        found += page
-    names = [(one.order["source"], one.order["order_id"], one.order["revision"]) for one in found]
-    if len(expected) <= MOST_PAGES * question.limit // 2:
-        assert sorted(names) == sorted(one[:3] for one in expected)
-    assert len(names) == len(set(names))
-    places = {one[:3]: one[3] for one in expected}
-    times = [places[name] for name in names]
-    assert times == [one[3] for one in expected[: len(names)]]  # the newest, newest first
+    require_same(finder, oracle, question)
 
 
 def test_a_page_has_as_many_orders_as_were_asked_for(asked: Asked) -> None:

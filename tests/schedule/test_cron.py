@@ -51,11 +51,12 @@ def run(host: Path, line: str, now: str, first: int = 0) -> tuple[int, list[str]
 
 def test_a_night_runs_at_its_hour_and_at_no_other(host: Path) -> None:
     made = plan(config=host / "archiver.toml", program=(host / "archiver",))
-    night, status, proof = lines(crontab(made, "en"))
+    night, status, verify, proof = lines(crontab(made, "en"))
     config = f"--config {host / 'archiver.toml'} secret="
     assert run(host, night, "02") == (0, [f"nightly {config}"])
     assert run(host, night, "03")[1] == []
     assert run(host, status, "06") == (0, [f"status {config}"])
+    assert run(host, verify, "06") == (0, [f"verify {config}"])
     assert run(host, proof, "106") == (0, [f"prove-lock {config}"])
     assert run(host, proof, "206")[1] == []
 
@@ -82,7 +83,7 @@ def test_the_access_logs_head_is_told_every_ten_minutes(host: Path) -> None:
 
 
 def test_a_folder_needs_no_proof() -> None:
-    assert len(lines(crontab(plan(store="dir:vault"), "zh"))) == 2
+    assert len(lines(crontab(plan(store="dir:vault"), "zh"))) == 3
 
 
 def test_no_line_has_a_bare_percent() -> None:

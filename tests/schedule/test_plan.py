@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.errors import ConfigurationError
+from archiver.schedule import systemd_units
 from tests.archives import RULES
 from tests.schedule.plans import TODAY, plan
 
@@ -69,6 +70,34 @@ def test_only_what_a_night_writes_is_writable() -> None:
     ]
     assert folder / "signer.key" in made.protected
     assert not [path for path in made.used if "root.key" in str(path)]
+
+
+def test_witnesses_are_written_to_where_they_are_there_and_nothing_waits_for_them() -> None:
+    made = plan(
+        witness=[
+            {"name": "a", "url": "file:/mnt/share/heads"},
+            {"name": "b", "url": "dir:/mnt/vault"},
+            {
+                "name": "c",
+                "url": "s3://other/place",
+                "access_key_env": "W_ACCESS",
+                "secret_key_env": "W_SECRET",
+            },
+        ],
+        timestamp=[
+            {
+                "name": "tsa",
+                "url": "https://tsa.example",
+                "ca": "tsa.pem",
+                "authorization_env": "TSA_AUTHORIZATION",
+            }
+        ],
+    )
+    assert made.elsewhere == [Path("/mnt/share"), Path("/mnt/vault")]
+    assert not {*made.elsewhere} & {*made.writable}
+    assert Path("/etc/archiver/tsa.pem") in made.protected
+    assert made.secrets == ["W_ACCESS", "W_SECRET", "TSA_AUTHORIZATION"]
+    assert 'ReadWritePaths="-/mnt/share"' in systemd_units(made, "en")["archiver-shop-1.service"]
 
 
 def test_secrets_are_named_and_a_provers_are_apart() -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Final, TextIO
 
-from tests.soak import traced
+from tests.soak import traced, verifications
 from tests.soak.history import Lived, live, nights_of
 from tests.soak.progress import Progress, listed
 
@@ -61,7 +61,10 @@ def soak(count: int, seed: int, workers: int, out: TextIO) -> int:
         if one.finding:
             findings += 1
             print(f"\nFINDING in history {one.seed}\n{one.finding}", file=out)
-            print(f"repeat it: make soak SEED={one.seed} N=1 TRACED=0 PROPERTIES=0\n", file=out)
+            print(
+                f"repeat it: make soak SEED={one.seed} N=1 TRACED=0 QUESTIONS=0 PROPERTIES=0\n",
+                file=out,
+            )
         elapsed = time.monotonic() - progress.started
         left = elapsed / done * (count - done)
         progress.show(
@@ -87,11 +90,16 @@ def main() -> int:
     parser.add_argument(
         "--traced", type=int, default=60, help="system calls of a real night to break, by strace"
     )
+    parser.add_argument(
+        "--verifications", type=int, default=0, help="of honest archives, none with an alarm"
+    )
     asked = parser.parse_args()
     seed = random.SystemRandom().randrange(10**9) if asked.seed is None else asked.seed
     findings = soak(asked.histories, seed, asked.workers, sys.stdout)
     if asked.traced:
         findings += traced.soak(asked.traced, seed, asked.workers, sys.stdout)
+    if asked.verifications:
+        findings += verifications.soak(asked.verifications, seed, asked.workers, sys.stdout)
     return 1 if findings else 0
 
 

@@ -14,6 +14,8 @@ from archiver.paperwork import block_fields, entry_fields
 from archiver.service.admission import Served, Visited
 from archiver.service.problems import refused
 from archiver.service.surveying import seen_fields
+from archiver.spreading.fields import witness_fields
+from archiver.verification.coverage import coverage_fields
 
 router = APIRouter(prefix="/v1", tags=["archive"])
 
@@ -64,6 +66,12 @@ def verification(service: Served, visited: Visited) -> dict[str, Any]:
         if head is None
         else {"node": head.node, "number": head.number, "digest": head.digest},
         "head_file": visited.desk.access_log.head_file is not None,
+        "ledger": None
+        if seen.ledger is None
+        else {"size": seen.ledger.size, "root": base64.b64encode(seen.ledger.root).decode()},
+        "contradiction": seen.contradiction.code if seen.contradiction else None,
+        **witness_fields(seen.spread, visited.language),
+        "coverage": coverage_fields(seen.coverage),
     }
 
 

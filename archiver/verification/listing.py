@@ -1,0 +1,68 @@
+"""Every version and delete marker of the store, read once.
+
+Responsible for what a key can be (FORMAT.md 2) and for the order of its versions. Of canaries,
+which lock proofs attack and hide, nothing is kept.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from archiver import layout
+from archiver.ports import ObjectStore, Progress, VersionEntry
+
+CANARIES: Final = layout.canary_key("")
+_DOCUMENTS: Final = re.compile(
+    r"archive\.json"
+    r"|signers/[0-9]{4}(\.revoked)?\.json"
+    r"|cohorts/[a-z]+-[0-9]{4}-[0-9]{2}-[0-9a-f]{8}\.json"
+    r"|(manifests|reconciliations|proofs|ledger)/[0-9]{8}\.json"
+    r"|access/[^/]+/[0-9]{8}\.json"
+    r"|retirements/[^/]+\.json|retirements/[^/]+/[0-9a-f]{32}\.ids"
+    r"|checkpoints/[0-9]+|ledger/(cosignatures|timestamps)/[0-9]+/[^/]+"
+    r"|sightings/[^/]+/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{32}\.json"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the store has."""
+
+    versions: Mapping[str, Sequence[VersionEntry]]
+    """By key, the oldest first; without delete markers."""
+    markers: Sequence[VersionEntry]
+
+    @classmethod
+    def read(cls, store: ObjectStore, progress: Progress) -> "Listing":
+        """Read the whole listing.
+
+        Raises:
+            StoreError: The store did not answer.
+        """
+        versions: dict[str, list[VersionEntry]] = {}
+        markers = []
+        for version in store.list_versions(""):
+            progress.advance()
+            if version.key.startswith(CANARIES):
+                continue
+            if version.is_delete_marker:
+                markers.append(version)
+            else:
+                versions.setdefault(version.key, []).append(version)
+        for listed in versions.values():
+            listed.reverse()
+        return cls(versions, markers)
+
+    def below(self, prefix: str) -> Iterator[str]:
+        """Yield the keys that begin with a prefix, sorted."""
+        return (key for key in sorted(self.versions) if key.startswith(prefix))
+
+    def has(self, key: str, version_id: str) -> bool:
+        """Return whether a version is there."""
+        return any(one.version_id == version_id for one in self.versions.get(key, ()))
+
+
+def is_ours(key: str) -> bool:
+    """Return whether an archive writes objects of such a key."""
+    return layout.data_place(key) is not None or _DOCUMENTS.fullmatch(key) is not None

@@ -1,0 +1,146 @@
+"""What those outside remember: witnesses are asked, cosignatures and time stamps are checked.
+
+Only somebody outside can tell that archive and host were set back together, or that two readers
+were told different histories. A witness that is asked remembers the head from then on, as after a
+night. In a copy nobody is asked.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archiver import layout
+from archiver.archive import Archive
+from archiver.errors import (
+    AnswerRefusedError,
+    ArchiverError,
+    Said,
+    SplitViewError,
+    TamperedError,
+    WitnessAheadError,
+)
+from archiver.ledger import verifier_keys
+from archiver.merkle import Tail
+from archiver.signed_note import parse_signatures, verify_cosignature
+from archiver.spreading import Circle
+from archiver.spreading.records import WitnessRecord, read_record
+from archiver.timestamps import TOLERANCE, Authority, verify_token
+from archiver.verification.findings import Finding, found
+from archiver.verification.ledgers import Book
+from archiver.verification.listing import Listing
+from archiver.verification.reading import Reader
+from archiver.witnesses import EndpointWitness, Head, Witness
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """The ledger, as far as witnesses ask it."""
+
+    tree: Tail
+
+    def consistency(self, old: int, new: int) -> Sequence[bytes]:
+        """Return what shows that the first `new` entries continue the first `old`."""
+        return self.tree.consistency(old, new)
+
+
+def of_witnesses(book: Book, archive: Archive, circle: Circle) -> Iterator[Finding]:
+    """Ask every witness whether it knows this ledger.
+
+    Args:
+        book: The ledger.
+        archive: Not refused, whatever is wrong with it.
+        circle: Whom to ask.
+    """
+    if not book.notes:
+        return
+    size = max(book.notes)
+    head = Head.open(book.notes[size], verifier_keys(archive), where=layout.checkpoint_key(size))
+    history = _History(Tail(0, [], book.leaves))
+    for witness in circle.witnesses:
+        yield from _of_witness(witness, head, history, archive)
+
+
+def _of_witness(
+    witness: Witness, head: Head, history: _History, archive: Archive
+) -> Iterator[Finding]:
+    key = layout.checkpoint_key(head.size)
+    before = read_record(archive, WitnessRecord, witness.name, witness.place).size
+    try:
+        confirmed = min(before, head.size)
+        told = witness.confirm(head, history, confirmed=confirmed, now=archive.clock.now())
+    except (WitnessAheadError, SplitViewError) as error:
+        yield found(error.code, key=key, witness=witness.name, detail=_said(error))
+        return
+    except ArchiverError as error:
+        yield found("witness-silent", witness=witness.name, detail=_said(error))
+        return
+    if told.knew < before:
+        yield found("witness-lost", key=key, witness=witness.name, confirmed=before, held=told.knew)
+
+
+def of_countersignatures(
+    book: Book, listing: Listing, reader: Reader, circle: Circle
+) -> Iterator[Finding]:
+    """Check what witnesses and authorities have signed about checkpoints that were read.
+
+    Args:
+        book: The ledger.
+        listing: What the store has.
+        reader: Fetches it.
+        circle: Whose keys and certificates are trusted; of others nothing is known.
+    """
+    witnesses = {one.name: one for one in circle.witnesses if isinstance(one, EndpointWitness)}
+    authorities = {one.name: one for one in circle.authorities}
+    for prefix in (layout.COSIGNATURES, layout.TIMESTAMPS):
+        versions = [listing.versions[key][0] for key in listing.below(prefix)]
+        for version, content in reader.each(versions, reader.get):
+            size, _, name = version.key.removeprefix(prefix).partition("/")
+            note = book.notes.get(int(size)) if size.isdecimal() else None
+            where: dict[str, Any] = {"key": version.key, "version_id": version.version_id}
+            witness, authority = witnesses.get(name), authorities.get(name.removesuffix(".tsr"))
+            if note is None:
+                continue  # of a checkpoint that is told to be gone, or was not read now
+            if prefix == layout.COSIGNATURES and witness is not None:
+                yield from _of_cosignature(witness, note, content, where)
+            elif prefix == layout.TIMESTAMPS and authority is not None:
+                yield from _of_stamp(authority, int(size), book, content, where)
+
+
+def _of_cosignature(
+    witness: EndpointWitness, note: bytes, content: bytes, where: dict[str, Any]
+) -> Iterator[Finding]:
+    text = note.decode().partition("\n\n")[0] + "\n"
+    try:
+        lines = parse_signatures(content.decode(), where=witness.name)
+        holds = [
+            verify_cosignature(text, line, key, where=witness.name)
+            for line in lines
+            for key in witness.keys
+            if line.is_by(key)
+        ]
+    except (TamperedError, UnicodeDecodeError):
+        holds = []
+    if not holds:
+        yield found("cosignature-invalid", witness=witness.name, **where)
+
+
+def _of_stamp(
+    authority: Authority, size: int, book: Book, content: bytes, where: dict[str, Any]
+) -> Iterator[Finding]:
+    try:
+        at = verify_token(content, book.notes[size], authority.trust, authority.name)
+    except AnswerRefusedError as error:
+        yield found("timestamp-invalid", authority=authority.name, detail=_said(error), **where)
+        return
+    made = book.made.get(size)
+    if made is not None and at < made - TOLERANCE:
+        detail = Said(
+            f"stamped at {at:%Y-%m-%d %H:%M}, before {made:%Y-%m-%d %H:%M}, when it says to have "
+            "been made",
+            f"盖章时间 {at:%Y-%m-%d %H:%M} 早于其自称的生成时间 {made:%Y-%m-%d %H:%M}",
+        )
+        yield found("timestamp-invalid", authority=authority.name, detail=detail, **where)
+
+
+def _said(error: ArchiverError) -> Said:
+    return Said(error.text("en"), error.text("zh"))

@@ -1,0 +1,1 @@
+"""The ledger: what is entered, what is signed, and what is noticed."""

@@ -1,0 +1,1 @@
+"""Proofs of single orders, and the script with which strangers check them."""

@@ -1,0 +1,126 @@
+"""What crashes, operators and time do to an honest archive is no alarm."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from archiver import layout
+from archiver.archive import NightKeys
+from archiver.capture import MappedSource
+from archiver.catalog import Catalog
+from archiver.errors import StoreError
+from archiver.known import KnownOrders
+from archiver.retirement import retire
+from tests import cards
+from tests.archives import Place
+from tests.desk import Desk, at, founded, march
+from tests.faults import FaultyStore
+from tests.soak.verifications import live
+from tests.verification.grounds import codes, plain_copy, verified, verified_copy
+from tests.verification.sites import Site, attacked, extend, sealed
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """A sealed archive."""
+    return sealed(tmp_path_factory.mktemp("sealed"))
+
+
+@pytest.fixture
+def site(desk: Desk, tmp_path: Path) -> Iterator[Site]:
+    """A copy of it to live on."""
+    with attacked(desk, tmp_path / "host") as copied:
+        yield copied
+
+
+def test_what_a_crash_left_behind_is_a_note(tmp_path: Path) -> None:
+    desk = founded(tmp_path, [cards.order(n, at(2, 9)) for n in range(1, 6)], now=at(3, 3))
+    for fail_at in (10, 14, 18):
+        with suppress(StoreError):  # it died before there was a report
+            report = desk.night(store=FaultyStore(desk.store, fail_at=fail_at))
+            assert report.failures
+    desk.clock.advance(timedelta(days=1))
+    assert desk.night().failures == []
+    seen = verified(desk)
+    assert seen.alarms == []
+    assert "orphan" in codes(seen.findings)
+
+
+def test_what_a_running_night_has_not_named_yet_is_nothing(site: Site) -> None:
+    key = layout.data_key("orders", "main", march(4), "ab" * 16)
+    site.store.overwrite(key, b"PARE", retain_until=site.until(site.of_day(march(4))))
+    assert "orphan" not in codes(site.verified().findings)
+    site.desk.clock.advance(timedelta(hours=13))
+    assert "orphan" in codes(site.verified().findings)
+    assert site.verified().alarms == []
+
+
+def test_a_manifest_that_was_sent_twice_is_a_note(site: Site) -> None:
+    key = layout.manifest_key(2)
+    for _ in range(2):
+        site.store.overwrite(key, site.content(key), retain_until=site.until(key))
+    seen = site.verified()
+    assert seen.alarms == []
+    assert "repeated-version" in codes(seen.findings)
+
+
+def test_another_signer_goes_on_and_the_one_before_stays_good_until_he_is_revoked(
+    site: Site,
+) -> None:
+    successor = Ed25519PrivateKey.generate()
+    site.certify(2, successor)
+    site.desk.clock.advance(timedelta(days=1))
+    archive = site.archive
+    keys = NightKeys(signer_number=2, signer=successor, token_key=archive.night_keys().token_key)
+    site.desk.place.keep_proven(archive)
+    report = site.desk.place.night(replace(archive, keys=keys), mapped(site.desk), proven=False)
+    assert report.failures == []
+    extend(site.desk)
+    assert site.verified().alarms == []
+    site.desk.clock.advance(timedelta(minutes=1))
+    site.revoke(1)
+    assert site.verified().alarms == []
+    copied = plain_copy(site.store, site.desk.place.folder / "copy")
+    assert verified_copy(site.desk, copied).alarms == []
+
+
+def mapped(desk: Desk) -> list[MappedSource]:
+    """Return the sources as nights take them."""
+    return [
+        MappedSource(source=one, mapping=one.mapping, session_zone="UTC") for one in desk.sources
+    ]
+
+
+def test_supplements_revisions_and_a_retired_source_are_sound(tmp_path: Path) -> None:
+    desk = founded(tmp_path, [cards.order(n, at(2, 9)) for n in range(1, 6)], now=at(3, 3))
+    assert desk.night().failures == []
+    desk.rows.append(cards.order(9, at(2, 20)))  # late
+    desk.change(1, paid="77.00", touched_at=at(3, 9))  # changed
+    desk.night_of(3)
+    assert verified(desk).alarms == []
+    successor = replace(desk.source, name="new")
+    desk.sources[:] = [successor]
+    archive = desk.open()
+    place: Place = desk.place
+    catalog = Catalog(archive, place.folder / "index" / "manifests")
+    catalog.refresh()
+    known = KnownOrders.open(archive, place.folder / "index" / "known")
+    known.catch_up(catalog)
+    retire(archive, catalog, known, "main", "new", configured=["new"])
+    desk.clock.instant = at(5, 3)
+    assert desk.night().failures == []
+    extend(desk)
+    seen = verified(desk)
+    assert seen.alarms == []
+    assert seen.manifests > 2
+
+
+def test_an_archive_that_lives_for_weeks_is_verified_every_night_without_an_alarm(
+    tmp_path: Path,
+) -> None:
+    assert live(tmp_path, seed=5, nights=6) == 6
