@@ -23,12 +23,19 @@ from archiver.nightly import NightReport
 from archiver.policy import Role
 from archiver.ports import Progress
 from archiver.reveal import Revealed
+from archiver.verification.findings import Finding
+from archiver.verification.ground import Verified
+from archiver.verification.verifying import Verification
+from archiver.verifiers import open_verification
 from archiver.wiring import Installation
 
 ORDERS: Final = 20_000
 DAYS: Final = 60
 CONFIGURATION: Final = "archiver.toml"
 SHOP: Final = "shop.db"
+VAULT: Final = "vault"
+_ENCRYPTED: Final = 200
+"""Where the first column's bytes are, in any partition."""
 SOURCE: Final = "main"
 
 
@@ -147,8 +154,30 @@ class DeletionTried:
     """What the lock answered; None if the store obeyed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tampered:
+    """One byte of the vault was changed; verified before, then, and when it was put back."""
+
+    key: str
+    objects: int
+    """That were looked at."""
+    before: Sequence[Finding]
+    findings: Sequence[Finding]
+    """Alarms while the byte was another one."""
+    after: Sequence[Finding]
+
+
 PeoplesStep = OfficeOpened | OrderFound | SecretRefused | SecretShown | LogRead
-Step = ShopOpened | Founded | NightPassed | DayPassed | PeoplesStep | Searched | DeletionTried
+Step = (
+    ShopOpened
+    | Founded
+    | NightPassed
+    | DayPassed
+    | PeoplesStep
+    | Searched
+    | DeletionTried
+    | Tampered
+)
 
 
 @dataclass(slots=True)
@@ -263,6 +292,7 @@ class Story:
             },
         )
         yield self._deletion_tried(archive, order.hit.partition)
+        yield self._tampered(installation, order.hit.partition)
 
     def _deletion_tried(self, archive: Archive, place: PartitionPlace) -> DeletionTried:
         try:
@@ -271,6 +301,28 @@ class Story:
             until = archive.store.head(place.key, place.version_id).retain_until
             return DeletionTried(key=place.key, until=until)
         return DeletionTried(key=place.key, until=None)
+
+    def _tampered(self, installation: Installation, place: PartitionPlace) -> Tampered:
+        """Change a byte of a partition, as root of this host can, and verify."""
+        before = self._verified(installation)
+        (path,) = (self.folder / VAULT / place.key).iterdir()
+        content = path.read_bytes()
+        changed = bytes([content[_ENCRYPTED] ^ 1])
+        _write(path, content[:_ENCRYPTED] + changed + content[_ENCRYPTED + 1 :])
+        during = self._verified(installation)
+        _write(path, content)
+        return Tampered(
+            key=place.key,
+            objects=during.objects_read,
+            before=before.alarms,
+            findings=during.alarms,
+            after=self._verified(installation).alarms,
+        )
+
+    def _verified(self, installation: Installation) -> Verified:
+        config = self.folder / CONFIGURATION
+        with open_verification(installation, config, workers=1, progress=self.progress) as ground:
+            return Verification(ground, full=True).run()
 
     def _searched(self, shop: Shop, texts: Mapping[str, str]) -> Searched:
         files = [path for path in self.folder.rglob("*") if path.is_file() and path != shop.path]
@@ -285,3 +337,10 @@ class Story:
             for what, text in texts.items()
         ]
         return Searched(hits=hits, files=len(files))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write into a file of the vault: it is read-only, which stops nobody who owns it."""
+    path.chmod(0o600)
+    path.write_bytes(content)
+    path.chmod(0o400)

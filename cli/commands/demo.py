@@ -104,6 +104,10 @@ def step_fields(step: "Step") -> dict[str, Any]:
         case story.DeletionTried():
             until = instant(step.until) if step.until else None
             fields = {"step": "delete", "key": step.key, "refused_until": until}
+        case story.Tampered():
+            told = {"before": len(step.before), "after": len(step.after)}
+            named = [{"code": one.code, "key": one.key} for one in step.findings]
+            fields = {"step": "tamper", "key": step.key, "findings": named, **told}
         case _:
             fields = _of_people(step)
     return fields

@@ -15,6 +15,7 @@ from rich.text import Text
 from archiver.demo import story
 from archiver.lookup.telling import order_fields
 from archiver.retention import LEGAL_ZONE
+from cli.commands.verify import said_in
 from cli.options import Call
 from cli.screen import table
 from cli.texts import Words
@@ -70,6 +71,8 @@ def show_step(console: Console, call: Call, step: story.Step) -> None:
                 _say(console, words("demo.delete.refused", until=_local(step.until)))
             else:
                 console.print(Text(words("demo.delete.done"), style="bold red"))
+        case story.Tampered():
+            _tampered(console, call, step)
         case _:
             _people(console, call, step)
 
@@ -95,6 +98,18 @@ def show_ending(console: Console, call: Call, folder: Path, *, kept: bool) -> No
         first = f"cd {place}" if name == "status" else None
         _command(console, words, name, f"{program} {line}", first=first)
     _command(console, words, "remove", f"rm -rf {place}")
+
+
+def _tampered(console: Console, call: Call, step: story.Tampered) -> None:
+    words = call.words
+    _heading(console, words("demo.tamper"))
+    _say(console, words("demo.tamper.text", key=step.key))
+    for one in step.findings:
+        console.print(Text(f"  {one.code}  {said_in(call, one)}", style="bold red"))
+    if step.before or step.after:
+        console.print(Text(words("demo.tamper.odd"), style="bold red"))
+    else:
+        _say(console, words("demo.tamper.mended", objects=step.objects))
 
 
 def _heading(console: Console, text: str) -> None:

@@ -26,7 +26,7 @@ def test_the_demonstration_tells_a_true_story(terminal: Terminal) -> None:
     steps = ran.document["steps"]
     assert [step["step"] for step in steps] == [
         *("shop", "init", "nightly", "day", "nightly", "nightly", "office", "find"),
-        *("refused", "refused", "reveal", "log", "search", "delete"),
+        *("refused", "refused", "reveal", "log", "search", "delete", "tamper"),
     ]
     first, second, third = (step for step in steps if step["step"] == "nightly")
     assert len(first["days"]) == 59
@@ -54,8 +54,11 @@ def test_the_demonstration_tells_a_true_story(terminal: Terminal) -> None:
     assert told[-1] == ("carol", "reveal", "revealed")
     (search,) = (step for step in steps if step["step"] == "search")
     assert all(hit["in_shop"] and not hit["in_archive"] for hit in search["hits"])
-    assert steps[-1]["key"] == found["revisions"][-1]["sealed"]["partition"]
-    assert steps[-1]["refused_until"] > found["revisions"][-1]["completed_at"]
+    deletion, tampering = steps[-2:]
+    assert (tampering["before"], tampering["after"]) == (0, 0)
+    assert tampering["findings"] == [{"code": "altered", "key": tampering["key"]}]
+    assert deletion["key"] == found["revisions"][-1]["sealed"]["partition"]
+    assert deletion["refused_until"] > found["revisions"][-1]["completed_at"]
 
     shown = StringIO()
     console = Console(file=shown, width=80)
