@@ -7,13 +7,14 @@ An archive is not opened as others open it, which refuses one that was tampered 
 what is to be found out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archiver import executors, roots
-from archiver.archive import read_anchor
+from archiver.archive import Archive, read_anchor
 from archiver.errors import (
     ConfigurationError,
     KeyUnavailableError,
@@ -23,12 +24,16 @@ from archiver.errors import (
 )
 from archiver.keyring import KeyPair
 from archiver.ports import BucketRules, ObjectStore, Progress
+from archiver.verification.checking import check
 from archiver.verification.ground import Ground
-from archiver.verification.objects import Checked, Task, check
+from archiver.verification.objects import Checked, Task
 from archiver.verification.offline import open_copy
 from archiver.verification.scope import Scope
 from archiver.wiring import Installation, SystemClock
 from schemas import documents
+
+if TYPE_CHECKING:
+    from archiver.spreading import Circle
 
 
 @contextmanager
@@ -67,7 +72,7 @@ def open_verification(
             sources=[section.name for section in installation.configuration.source],
             bucket=_bucket(installation),
             access=installation.access_log(document.archive) if installation.has_state() else None,
-            circle=installation.circle,
+            circle=_circle(installation),
             fenced=installation.fenced,
         )
 
@@ -125,7 +130,7 @@ def open_offline(
             workers=workers,
             progress=progress,
             root=root,
-            circle=installation.circle if installation else None,
+            circle=_circle(installation) if installation else None,
         )
 
 
@@ -155,6 +160,12 @@ def _base_root(installation: Installation, document: documents.Archive) -> KeyPa
             environment=installation.environment,
         )
     return None
+
+
+def _circle(installation: Installation) -> "Callable[[Archive], Circle] | None":
+    """Return who outside remembers the ledger, None where the configuration names nobody."""
+    configuration = installation.configuration
+    return installation.circle if configuration.witness or configuration.timestamp else None
 
 
 def _bucket(installation: Installation) -> BucketRules | None:

@@ -180,13 +180,13 @@ class Installation:
         Raises:
             ConfigurationError: The environment lacks the address or the secret.
         """
-        from archiver.webhook import Webhook
-
         alarms = self.configuration.alarms
         url = alarms.webhook_url or self._variable("alarms", alarms.webhook_url_env)
         secret = self._variable("alarms", alarms.webhook_secret_env)
         if url is None:
             return None
+        from archiver.webhook import Webhook
+
         if secret == "" or not url.startswith(("http://", "https://")):
             said = Said("an empty secret, or no http(s) address", "密钥为空，或地址不是 http(s)")
             raise ConfigurationError(detail=said)

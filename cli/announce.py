@@ -72,8 +72,6 @@ def _written(report: Report, call: Call, installation: "Installation") -> Iterat
 
 def _sent(report: Report, call: Call, installation: "Installation") -> Iterator[ArchiverError]:
     """Send the alarms, if there are any and somebody is to hear of them."""
-    from archiver.webhook import deliver
-
     folder = installation.index_folder / UNSENT
     try:
         webhook = installation.webhook
@@ -82,6 +80,8 @@ def _sent(report: Report, call: Call, installation: "Installation") -> Iterator[
         return
     if webhook is None:
         return
+    from archiver.webhook import deliver
+
     waiting = sorted(folder.glob("*.json"))[-KEPT:]
     told = report.alarms and report.exit is not Exit.INTERRUPTED
     try:

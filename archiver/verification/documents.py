@@ -7,11 +7,9 @@ reconciliations, access parts and retirements: all their versions, signatures, p
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Literal
-
-from pydantic import ConfigDict
 
 from archiver import keyring, layout, retention
 from archiver.archive import EVIDENCE_YEARS
@@ -37,27 +35,14 @@ from schemas.documents import (
     AccessPart,
     Archive,
     Cohort,
-    Document,
-    Instant,
     LockProof,
     Manifest,
     Reconciliation,
     Retirement,
     Revocation,
+    Sighting,
     Signer,
 )
-
-
-class AnySighting(Document):
-    """As much of a sighting as its place and signature need."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    archive: str
-    created_at: Instant
-    source: str
-    day: date
-
 
 SIGNER: Final = Form(
     kind="signer", model=Signer, belongs=lambda one, key: layout.signer_key(one.number) == key
@@ -93,7 +78,7 @@ FORMS: Final[Mapping[str, Form[Any]]] = {
     ),
     layout.SIGHTINGS: Form(
         kind="sighting",
-        model=AnySighting,
+        model=Sighting,
         belongs=lambda one, key: layout.sighting_place(key) == (one.source, one.day),
     ),
 }

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 from archiver.archive import Archive, Rules
 from archiver.keyring import KeyPair
 from archiver.ports import BucketRules, Clock, ObjectStore, Progress
-from archiver.spreading import Circle
 from archiver.verification.coverage import Coverage
 from archiver.verification.findings import Finding, in_order
 from archiver.verification.scope import Scope
@@ -17,6 +16,7 @@ from archiver.verification.working import Work
 
 if TYPE_CHECKING:
     from archiver.access_log import AccessLog
+    from archiver.spreading import Circle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Ground:
     """The bucket's settings, where they can be read."""
     access: "AccessLog | None" = None
     """Of the state that this host uses, if it has any."""
-    circle: Callable[[Archive], Circle] | None = None
+    circle: "Callable[[Archive], Circle] | None" = None
     """Who outside remembers the ledger; None where there is no configuration."""
     fenced: bool = False
 

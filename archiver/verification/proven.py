@@ -17,11 +17,11 @@ from typing import IO, Final, Self
 from archiver.keyring import KeyPair
 from archiver.local_files import disk_errors, make_folder
 from archiver.retention import Rule
-from archiver.tokens import derive_key
 from archiver.verification.coverage import FOLDER
 from schemas.documents import SealedObject
 
 NAME: Final = "proven.marks"
+_PURPOSE: Final = b"archiver/v1/verified-leaves"
 MARK: Final = 16
 """Bytes of a mark; the file is one behind the other. A crash cuts the last, and it counts for
 nothing."""
@@ -46,7 +46,8 @@ class Proven:
             root: The base root.
             anew: Forget what was computed, and compute it again.
         """
-        key = None if root is None else derive_key(root.seed, "verified-leaves")
+        # HKDF's first step (RFC 5869); not `tokens.derive_key`, which waits for pyarrow.
+        key = None if root is None else hmac.digest(_PURPOSE, root.seed, "sha256")
         made = cls(key, None if memory is None or key is None else memory / FOLDER / NAME)
         if made.path is None:
             return made

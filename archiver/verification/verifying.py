@@ -15,11 +15,11 @@ turns (`coverage`), or all of them.
 
 import base64
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from archiver import layout
@@ -45,7 +45,6 @@ from archiver.verification.hidden import of_listing
 from archiver.verification.journal import Journal
 from archiver.verification.ledgers import Book, compare, read_book
 from archiver.verification.listing import Listing, is_ours
-from archiver.verification.outsiders import of_countersignatures, of_witnesses
 from archiver.verification.papers import Paper, Signers
 from archiver.verification.proven import Proven
 from archiver.verification.reading import Reader
@@ -53,6 +52,9 @@ from archiver.verification.settings import of_proof, of_settings
 from archiver.verification.working import digests, flaws_of, journal_name, tasks_of, worked
 from schemas import documents as schemas
 from schemas.documents import Manifest, SealedObject
+
+if TYPE_CHECKING:
+    from archiver.spreading import Circle
 
 log: Final = logging.getLogger(__name__)
 THREADS: Final = 8
@@ -234,11 +236,20 @@ class Verification:
         self._tell(compare(self._book, self._listing, self._chain, read, self._concerned))
         self._tell(gaps(self._chain, self._book.manifest_days))
         if self.ground.circle is not None:
-            archive = self._archive()
-            circle = self.ground.circle(archive)
-            self._tell(of_countersignatures(self._book, self._listing, self._reader, circle))
-            if not self.ground.scope.is_copy:
-                self._tell(of_witnesses(self._book, archive, circle))
+            self._ask_outsiders(self.ground.circle)
+
+    def _ask_outsiders(self, circle_of: "Callable[[Archive], Circle]") -> None:
+        # Not above: most of what starts up with it is for witnesses alone.
+        from archiver.verification.outsiders import (  # noqa: PLC0415
+            of_countersignatures,
+            of_witnesses,
+        )
+
+        archive = self._archive()
+        circle = circle_of(archive)
+        self._tell(of_countersignatures(self._book, self._listing, self._reader, circle))
+        if not self.ground.scope.is_copy:
+            self._tell(of_witnesses(self._book, archive, circle))
 
     def _look_at_settings(self) -> None:
         ground, settings = self.ground, self.ground.scope.settings

@@ -9,9 +9,9 @@ from typing import Any
 from archiver import roots
 from archiver.archive import read_anchor
 from archiver.ports import Clock, ObjectStore
+from archiver.verification.checking import check
 from archiver.verification.findings import Finding
 from archiver.verification.ground import Ground, Verified
-from archiver.verification.objects import check
 from archiver.verification.offline import open_copy
 from archiver.verification.scope import Scope
 from archiver.verification.verifying import Verification
