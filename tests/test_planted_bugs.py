@@ -37,6 +37,7 @@ CENSUS, RETIREMENT = "tests/test_census.py::test_", "tests/test_retirement.py::t
 CRASHES, SEALING = "tests/test_crashes.py::test_", "tests/test_sealing.py::test_"
 READER, FOUNDING = "tests/test_format_reader.py::test_", "tests/test_initialise.py::test_"
 FENCED, CLOCKS = "tests/test_fenced_nights.py::test_", "tests/test_clocks.py::test_"
+PROOFS = "tests/proving/test_"
 PARTITIONS = "tests/test_capture_partitions.py::test_"
 REVISIONS, LIES = "tests/test_census_revisions.py::test_", "tests/test_lying_stores.py::test_"
 FENCE = "tests/state/test_fence.py::TestSqlite::test_"
@@ -296,6 +297,27 @@ FAULTS = (
         "np.arange(first_row, first_row + rows, dtype=np.uint64)",
         "0",
         f"{READER}an_auditor_with_both_roots_finds_nothing_wrong",
+    ),
+    Fault(
+        "a proof's fields need not be the sealed ones",
+        "schemas/verify_proof.py",
+        'same = tree_root(leaf, row, named["rows"], path).hex() == named["merkle_root"]',
+        'same = bool(tree_root(leaf, row, named["rows"], path))',
+        f"{PROOFS}verify_proof.py::test_fields_and_paths_of_different_orders_do_not_mix",
+    ),
+    Fault(
+        "a manifest in a proof may bring its own key",
+        "schemas/verify_proof.py",
+        "keys = keys if keys is not None else",
+        "keys = keys or",
+        f"{PROOFS}verify_proof.py::test_a_manifest_that_brings_its_own_key_is_refused",
+    ),
+    Fault(
+        "what is withheld stands in the proof",
+        "archiver/proof.py",
+        'if "buyer" in withheld:',
+        'if "buyer" == withheld:',
+        f"{PROOFS}proving.py::test_the_buyer_can_be_withheld_and_is_nowhere_in_the_file",
     ),
     Fault(
         "one leaf stays in plain",

@@ -1,5 +1,6 @@
 """A proof on the command line: for compliance, on record, a new file, and checked by the script."""
 
+import io
 import json
 import subprocess
 import sys
@@ -7,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from archiver import layout
+from archiver.ledger import Ledger
+from archiver.signed_note import cosign
+from archiver.wiring import Installation
 from schemas import verify_proof
 from tests.cli.library import Library, library
+from tests.clock import NOON
+from tests.proving.exhibits import NAME, VERIFIER, WITNESS_KEY
 
 __all__ = ["library"]
 
@@ -146,3 +153,32 @@ def test_card_secrets_are_revealed_into_a_proof_by_the_rules_of_a_reveal(
     assert again.codes == ["approval-needed"]
     both = library.ask("carol", *asked[:3], f"{path}.2", asked[4], "--withhold", "secret", *case)
     assert both.codes == ["request"]
+
+
+def test_configured_witnesses_are_in_the_proof_and_on_the_screen(
+    library: Library, path: Path
+) -> None:
+    (row,) = library.rows(DONE.format(8))
+    witness = f'[[witness]]\nname = "{NAME}"\nurl = "http://127.0.0.1:9"\nkeys = ["{VERIFIER}"]\n'
+    library.terminal.configure(("[store]", f"{witness}[store]"))
+    try:
+        installation = Installation.load(library.terminal.config)
+        archive = installation.archive()
+        ledger = Ledger(archive)
+        ledger.refresh()
+        checkpoint = ledger.checkpoint()
+        assert checkpoint is not None
+        line = f"{cosign(checkpoint.head.text, VERIFIER.name, WITNESS_KEY, NOON)}\n".encode()
+        key = layout.cosignature_key(checkpoint.size, NAME)
+        archive.store.put(key, io.BytesIO(line), retain_until=archive.evidence_until())
+
+        seen = library.see("carol", "prove", row["order_sn"], "-o", str(path), *WHY)
+        assert seen.exit == 0, seen.err
+        assert f"seen by witness {NAME} at 2026-03-05T04:00:00+00:00" in seen.out
+
+        library.terminal.configure(("[store]", f"{witness.replace('+', '-', 1)}[store]"))
+        ran = library.ask("carol", "prove", row["order_sn"], "-o", f"{path}.2", *WHY)
+        assert (ran.exit, ran.codes) == (2, ["configuration"])
+        assert NAME in ran.document["alarms"][0]["message"]
+    finally:
+        library.terminal.configure()
