@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 import pyotp
@@ -17,11 +18,13 @@ from archiver.access_log.entry import Chained
 from archiver.desk import OPERATOR_VARIABLE, Desk
 from archiver.errors import ArchiverError
 from archiver.lookup.answering import Answered, Grounds
+from archiver.lookup.exporting import write_new
 from archiver.lookup.question import Question, fact
 from archiver.operators import Session
 from archiver.operators.codes import STEP_SECONDS
 from archiver.policy import Role
 from archiver.ports import Progress
+from archiver.proving import proving_in
 from archiver.reading_room import ReadingRoom, reading_room
 from archiver.reveal import Revealed, Revealing
 from archiver.wiring import Installation
@@ -118,6 +121,13 @@ class Office:
             approval=request.number,
         )
         return request.number
+
+    def prove(self, name: str, order_id: str, path: Path) -> None:
+        """Let somebody prove an order to a stranger, without its buyer, in a file."""
+        with self._room(name, "prove", Grounds(case=CASE)) as room:
+            answered = room.answering.show("prove", fact("order", order_id), None)
+            gathered = proving_in(room, self.progress).gather(answered.orders[0])
+            write_new(path, gathered.written({"buyer", "secret"}))
 
     def log(self) -> list[Chained]:
         """Return the access log."""

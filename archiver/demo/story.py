@@ -5,6 +5,9 @@ the sealed days' real dates. Nothing that is told was written beforehand: every 
 has happened.
 """
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -22,12 +25,14 @@ from archiver.lookup.answering import Answered
 from archiver.nightly import NightReport
 from archiver.policy import Role
 from archiver.ports import Progress
+from archiver.proof import with_digest
 from archiver.reveal import Revealed
 from archiver.verification.findings import Finding
 from archiver.verification.ground import Verified
 from archiver.verification.verifying import Verification
 from archiver.verifiers import open_verification
 from archiver.wiring import Installation
+from schemas import verify_proof
 
 ORDERS: Final = 20_000
 DAYS: Final = 60
@@ -37,6 +42,8 @@ VAULT: Final = "vault"
 _ENCRYPTED: Final = 200
 """Where the first column's bytes are, in any partition."""
 SOURCE: Final = "main"
+ANCHOR: Final = "archive.json"
+PROOF: Final = "order.proof.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +174,22 @@ class Tampered:
     after: Sequence[Finding]
 
 
-PeoplesStep = OfficeOpened | OrderFound | SecretRefused | SecretShown | LogRead
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderProven:
+    """An order was proven to a stranger, who believed it, and then not a forged one."""
+
+    operator: str
+    order: str
+    path: Path
+    said: Sequence[str]
+    """By the script for strangers, line by line."""
+    changed: str
+    """What somebody has made of the amount."""
+    refusal: str
+    """What the script says of that; empty if it believes it."""
+
+
+PeoplesStep = OfficeOpened | OrderFound | SecretRefused | SecretShown | LogRead | OrderProven
 Step = (
     ShopOpened
     | Founded
@@ -282,6 +304,7 @@ class Story:
             revealed=revealed,
             seconds=(clock.now() - start).total_seconds(),
         )
+        yield self._proven(office, change.replaced)
         yield LogRead(entries=office.log())
         yield self._searched(
             shop,
@@ -293,6 +316,37 @@ class Story:
         )
         yield self._deletion_tried(archive, order.hit.partition)
         yield self._tampered(installation, order.hit.partition)
+
+    def _proven(self, office: Office, order_id: str) -> OrderProven:
+        path = self.folder / PROOF
+        office.prove("carol", order_id, path)
+        believed = self._checked(path)
+        # Whoever forges it knows how to make its digest.
+        forged = path.with_suffix(".forged")
+        proof = json.loads(path.read_bytes())
+        fields = proof["order"]["transaction"]["fields"]
+        changed = fields["money.paid"][:-1] + ("1" if fields["money.paid"][-1] == "0" else "0")
+        fields["money.paid"] = changed
+        del proof["sha256"]
+        forged.write_bytes(with_digest(proof))
+        refused = self._checked(forged)
+        forged.unlink()
+        return OrderProven(
+            operator="carol",
+            order=order_id,
+            path=path,
+            said=believed.stdout.splitlines(),
+            changed=changed,
+            refusal=refused.stderr.strip() if refused.returncode else "",
+        )
+
+    def _checked(self, proof: Path) -> "subprocess.CompletedProcess[str]":
+        """Run the script as a stranger does."""
+        anchor = self.folder / ANCHOR
+        command = [sys.executable, "-I", verify_proof.__file__, str(proof), "--anchor", str(anchor)]
+        return subprocess.run(  # noqa: S603  nothing of it comes from outside
+            command, capture_output=True, check=False, encoding="utf-8", env={"PYTHONUTF8": "1"}
+        )
 
     def _deletion_tried(self, archive: Archive, place: PartitionPlace) -> DeletionTried:
         try:
@@ -325,7 +379,9 @@ class Story:
             return Verification(ground, full=True).run()
 
     def _searched(self, shop: Shop, texts: Mapping[str, str]) -> Searched:
-        files = [path for path in self.folder.rglob("*") if path.is_file() and path != shop.path]
+        # The proof is made to be read: it is no part of the archive.
+        others = {shop.path, self.folder / PROOF}
+        files = [path for path in self.folder.rglob("*") if path.is_file() and path not in others]
         contents = [path.read_bytes() for path in files]
         in_shop = shop.path.read_bytes()
         hits = [

@@ -1,6 +1,6 @@
 """Proving one order to a stranger, offline, without showing him any other."""
 
-from archiver.proving.configured import outsiders_of
+from archiver.proving.configured import outsiders_of, proving_in
 from archiver.proving.gathering import Gathered, NothingToProveError, NotInLedgerError, Proving
 from archiver.proving.outsiders import Outsiders, time_stamp
 
@@ -11,5 +11,6 @@ __all__ = [
     "Outsiders",
     "Proving",
     "outsiders_of",
+    "proving_in",
     "time_stamp",
 ]

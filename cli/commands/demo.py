@@ -142,6 +142,10 @@ def _of_people(step: "PeoplesStep") -> dict[str, Any]:
                 for one in step.entries
             ]
             fields = {"step": "log", "entries": entries}
+        case story.OrderProven():
+            told = {"said": list(step.said), "changed": step.changed, "refusal": step.refusal}
+            fields = {"step": "prove", "operator": step.operator, "order": step.order, **told}
+            fields |= {"output": str(step.path)}
     return fields
 
 

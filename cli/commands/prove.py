@@ -142,29 +142,17 @@ def prove(
 def _gathered(call: Call, room: "ReadingRoom", why: "Grounds", answered: "Answered") -> "Gathered":
     """Return what proves the order; that nothing does is on record, too."""
     from archiver.access_log import Outcome
-    from archiver.ledger import Ledger
-    from archiver.proving import NothingToProveError, Proving, outsiders_of
+    from archiver.proving import NothingToProveError, proving_in
     from cli.screen import Bar
     from cli.texts import Words
 
     if not answered.orders:
         name = f"answer.{answered.answer}"
         raise NothingToProveError(detail=Said(Words("en")(name), Words("zh")(name)))
-    (found,) = answered.orders
-    installation = room.desk.installation
     try:
         with Bar(sys.stderr, call.words("ledger.progress")) as bar:
-            ledger = Ledger(room.archive, bar)
-            ledger.refresh()
-        proving = Proving(
-            archive=room.archive,
-            keys=room.finder.opener.keys,
-            ledger=ledger,
-            anchor=installation.places.anchor.read_bytes(),
-            outsiders=outsiders_of(installation),
-            kept=installation.catalog(room.archive).kept,
-        )
-        gathered = proving.gather(found)
+            proving = proving_in(room, bar)
+        gathered = proving.gather(answered.orders[0])
         gathered.written({"secret"})
         return gathered
     except ArchiverError as error:

@@ -23,6 +23,9 @@ from cli.views.dossier import plain_text, show_dossier
 from cli.views.nights import show_days
 from cli.views.people import show_log
 
+_SHOWN_LINES = 12
+"""Of what the script for strangers says: all of it is in the folder."""
+
 
 def show_intro(console: Console, call: Call, folder: Path) -> None:
     """Say what is about to happen."""
@@ -191,6 +194,8 @@ def _people(console: Console, call: Call, step: story.PeoplesStep) -> None:
         case story.LogRead():
             _heading(console, words("demo.log"))
             show_log(console, call, step.entries, LEGAL_ZONE)
+        case story.OrderProven():
+            _proven(console, words, step)
         case _:
             assert_never(step)
 
@@ -210,6 +215,25 @@ def _order(console: Console, call: Call, step: story.OrderFound) -> None:
         ),
     )
     show_dossier(console, call, order_fields(step.revisions[-1].orders[0], step.role))
+
+
+def _proven(console: Console, words: Words, step: story.OrderProven) -> None:
+    _heading(console, words("demo.prove"))
+    order = plain_text(step.order)
+    _say(
+        console, words("demo.prove.text", operator=step.operator, order=order, file=step.path.name)
+    )
+    console.print(
+        Text(f"  $ python verify_proof.py {step.path.name} --anchor archive.json", "bold")
+    )
+    for line in step.said[:_SHOWN_LINES]:
+        console.print(Text(f"  {line}", "dim"), overflow="ellipsis", no_wrap=True)
+    console.print(Text("  …", "dim"))
+    if step.refusal:
+        _say(console, words("demo.prove.refused", changed=step.changed))
+        console.print(Text(f"  {step.refusal}"))
+    else:
+        console.print(Text(words("demo.prove.believed", changed=step.changed), style="bold red"))
 
 
 def _local(when: datetime) -> str:

@@ -26,7 +26,7 @@ def test_the_demonstration_tells_a_true_story(terminal: Terminal) -> None:
     steps = ran.document["steps"]
     assert [step["step"] for step in steps] == [
         *("shop", "init", "nightly", "day", "nightly", "nightly", "office", "find"),
-        *("refused", "refused", "reveal", "log", "search", "delete", "tamper"),
+        *("refused", "refused", "reveal", "prove", "log", "search", "delete", "tamper"),
     ]
     first, second, third = (step for step in steps if step["step"] == "nightly")
     assert len(first["days"]) == 59
@@ -47,11 +47,17 @@ def test_the_demonstration_tells_a_true_story(terminal: Terminal) -> None:
     assert refused == [("sue", "not-allowed"), ("carol", "approval-needed")]
     (revealed,) = (step for step in steps if step["step"] == "reveal")
     assert two["hint"] in "".join(revealed["secrets"])
+    (proven,) = (step for step in steps if step["step"] == "prove")
+    assert proven["said"][0].startswith("PROVEN 证明有效")
+    assert any(line.startswith("buyer — withheld") for line in proven["said"])
+    assert proven["refusal"] == (
+        "REFUSED 证明无效: the order is not the sealed one · 订单与封存的不符"
+    )
     (log,) = (step for step in steps if step["step"] == "log")
     told = [(one["operator"], one["command"], one["outcome"]) for one in log["entries"]]
     assert ("sue", "find", "answered") in told
     assert ("sue", "reveal", "denied") in told
-    assert told[-1] == ("carol", "reveal", "revealed")
+    assert told[-2:] == [("carol", "reveal", "revealed"), ("carol", "prove", "answered")]
     (search,) = (step for step in steps if step["step"] == "search")
     assert all(hit["in_shop"] and not hit["in_archive"] for hit in search["hits"])
     deletion, tampering = steps[-2:]
@@ -78,6 +84,8 @@ def test_people_read_it_in_their_language_and_nothing_is_left(terminal: Terminal
     assert (ran.exit, ran.err) == (0, "")
     assert not folder.exists()
     for said in ("不会重复封存", "锁定至", "待支付", "•••", "获批", "已删除"):
+        assert said in ran.out
+    for said in ("PROVEN 证明有效", "REFUSED 证明无效"):
         assert said in ran.out
 
 
