@@ -88,6 +88,7 @@ def prove(
     case: str | None,
 ) -> Report:
     """Prove one order."""
+    from archiver.access_log import Outcome
     from archiver.lookup.answering import grounds
     from archiver.lookup.exporting import require_new, write_new
     from archiver.lookup.question import fact
@@ -111,6 +112,14 @@ def prove(
         # What could not be proven spends no approval and reveals nothing.
         secret = _disclosed(call, room, why, answered) if with_secret else None
         content = gathered.written(parts, secret)
+        room.desk.record(
+            COMMAND,
+            Outcome.DONE,
+            room.session,
+            purpose=why.purpose,
+            case=why.case,
+            detail=f"withheld: {', '.join(sorted(parts)) or '-'}",
+        )
         write_new(output, content)
         told = room.archive.alarms
         alarms = [

@@ -48,8 +48,9 @@ def test_an_order_is_proven_into_a_file_of_its_owner(library: Library, path: Pat
     assert (checked.returncode, checked.stderr) == (0, "")
     assert f'order_id = "{row["order_sn"]}"' in checked.stdout
 
-    (entry,) = [one for one in library.log() if one["command"] == "prove"]
+    entry, handed_out = (one for one in library.log() if one["command"] == "prove")
     assert (entry["outcome"], entry["operator"], entry["purpose"]) == ("answered", "carol", "仲裁")
+    assert (handed_out["outcome"], handed_out["detail"]) == ("done", "withheld: secret")
     assert ran.document["access"] == f"{entry['node']}/{entry['number']}"
 
 
@@ -146,8 +147,9 @@ def test_card_secrets_are_revealed_into_a_proof_by_the_rules_of_a_reveal(
     shown = json.loads(path.read_bytes())["order"]["secret"]["fields"]["deliveries"]
     assert [one["secret"] for one in shown] == row["info"].splitlines()
     mine = [one for one in library.log() if one["command"] == "prove"]
-    assert [one["outcome"] for one in mine[-2:]] == ["answered", "revealed"]
-    assert mine[-1]["approval"] == request["number"]
+    assert [one["outcome"] for one in mine[-3:]] == ["answered", "revealed", "done"]
+    assert mine[-2]["approval"] == request["number"]
+    assert mine[-1]["detail"] == "withheld: -"
 
     again = library.ask("carol", *asked[:3], f"{path}.2", asked[4], *case)
     assert again.codes == ["approval-needed"]
