@@ -116,8 +116,8 @@ def commitment(name: str, part: Any) -> bytes:
 
 def tree_root(node: bytes, index: Any, size: int, path: Any) -> bytes:
     """Return the root to which a leaf's hash and its path lead (RFC 6962, 2.1.1)."""
-    fits = type(index) is int and 0 <= index < size and bool(path) == (size > 1)
-    require(fits, "the path does not fit · 路径不符")
+    fits = 0 <= index < size and bool(path) == (size > 1)
+    require(type(index) is int and fits, "the path does not fit · 路径不符")
     if not path:
         return node
     *path, beside = path
@@ -206,7 +206,7 @@ def shown(name: str, value: Any) -> Iterator[str]:
         yield f"  {name} = {json.dumps(value, ensure_ascii=False)}"
 
 
-def verify(content: bytes, anchor: str, witnesses: Sequence[str], roots: bytes) -> Iterator[str]:
+def verify(content: bytes, anchor: Any, witnesses: Sequence[str], roots: Any) -> Iterator[str]:
     """Yield what a proof proves; raises whatever it meets. All but `content` is from elsewhere."""
     text = content.decode()
     proof, whole = json.loads(text), text.rpartition(",\n")[0]
@@ -216,9 +216,8 @@ def verify(content: bytes, anchor: str, witnesses: Sequence[str], roots: bytes) 
     kind, order, place, sealed, ledger, certified, archive, *seen = values_of(proof, names)
     # Who: the identity key certifies signers, which sign manifests and checkpoints.
     trusted, keys = opened(archive, "archive", None), {}
-    known = opened(anchor, "archive", None) if anchor else trusted
     for name in ("archive", "identity_public_key"):
-        require(known[name] == trusted[name], "not of the archive of --anchor · 与 --anchor 不符")
+        require((anchor or trusted)[name] == trusted[name], "not of --anchor · 与 --anchor 不符")
     for one in certified:
         signer = opened(one, "signer", {"identity": raw(trusted["identity_public_key"])})
         require(signer["archive"] == trusted["archive"], "a foreign signer · 签名者不属于此档案库")
@@ -252,8 +251,8 @@ def verify(content: bytes, anchor: str, witnesses: Sequence[str], roots: bytes) 
         saw[verifier] = named and signed_at(cosignature, witness, raw(public, None), f"{body}\n")
     stamped = [stamped_at(one, note.encode()) for one in seen[1]]
     require(all(saw.values()) and set(witnesses) <= set(saw), "no cosignature · 缺少见证者签名")
-    rooted = [roots and by in x509.load_pem_x509_certificates(roots) for by, _ in stamped]
-    require(not roots or any(rooted), "no stamp by --authority · 没有 --authority 的时间戳")
+    rooted = not roots or any(by in roots for by, _ in stamped)
+    require(rooted, "no stamp by --authority · 没有 --authority 的时间戳")
     unknown, equal = " — NOT compared with a copy from elsewhere 未与独立来源核对", " ✓"
     identity = sha256(raw(trusted["identity_public_key"])).hex()
     yield f"PROVEN 证明有效: archive 档案库 {trusted['archive']} {trusted['name']}"
@@ -267,9 +266,9 @@ def verify(content: bytes, anchor: str, witnesses: Sequence[str], roots: bytes) 
     for key, at in saw.items():
         when = (EPOCH + timedelta(seconds=at)).isoformat()
         yield f"witnessed 见证: {when} {key}{equal if key in witnesses else unknown}"
-    for (by, when), known in zip(stamped, rooted, strict=True):
+    for by, when in stamped:
         who = f"{by.subject.rfc4514_string()}, SHA-256 {by.fingerprint(hashes.SHA256()).hex()}"
-        yield f"time stamp 时间戳: {when} {who}{equal if known else unknown}"
+        yield f"time stamp 时间戳: {when} {who}{equal if by in roots else unknown}"
     if not saw and not stamped:
         yield "NOBODY outside has seen it: times are its own word · 无外部见证或时间戳，时间为自述"
 
@@ -281,17 +280,18 @@ def main() -> int:
     parser.add_argument("--anchor", type=Path, help="archive.json from elsewhere 另行取得的信任锚")
     parser.add_argument("--witness", action="append", default=[], help="verifier key 见证者公钥")
     parser.add_argument("--authority", type=Path, help="its root, PEM 时间戳机构根证书")
-    asked = parser.parse_args()
+    asked, said = parser.parse_args(), "NOT TRIED 未能验证"
     files = asked.proof, asked.anchor, asked.authority
     try:
         proof, anchor, roots = (one.read_bytes() if one else b"" for one in files)
-        for line in list(verify(proof, anchor.decode(), asked.witness, roots)):
+        known = opened(anchor.decode(), "archive", None) if anchor else None
+        trusted = x509.load_pem_x509_certificates(roots) if roots else []
+        said = "REFUSED 证明无效"
+        for line in list(verify(proof, known, asked.witness, trusted)):
             print("".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line))
     except Exception as error:
-        untried = isinstance(error, OSError)
-        said = "NOT TRIED 未能验证" if untried else "REFUSED 证明无效"
         print(f"{said}: {error or type(error).__name__}", file=sys.stderr)
-        return 2 if untried else 1
+        return 1 if said[0] == "R" else 2
     return 0
 
 

@@ -2,13 +2,14 @@
 
 import io
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archiver import layout
@@ -21,7 +22,7 @@ from archiver.ports import ObjectStore
 from archiver.proof import Part, with_digest
 from archiver.proving import Outsiders, Proving
 from archiver.signed_note import COSIGNATURE, VerifierKey, cosign
-from schemas.verify_proof import verify
+from schemas.verify_proof import opened, verify
 from tests import cards
 from tests.desk import Desk, at, founded
 from tests.lookup.rooms import finder_at
@@ -157,8 +158,9 @@ def changed(proof: bytes, change: Callable[[Proof], object]) -> bytes:
 
 def lines(proof: bytes, anchor: bytes = b"", **known: Any) -> list[str]:  # noqa: ANN401
     """Return what the script says of a proof."""
-    asked: Mapping[str, Any] = {"witnesses": (), "roots": b"", **known}
-    return list(verify(proof, anchor.decode(), asked["witnesses"], asked["roots"]))
+    anchored = opened(anchor.decode(), "archive", None) if anchor else None
+    roots = x509.load_pem_x509_certificates(known["roots"]) if "roots" in known else ()
+    return list(verify(proof, anchored, known.get("witnesses", ()), roots))
 
 
 def replaced(proof: bytes, path: Sequence[Any], value: object) -> bytes:
