@@ -7,9 +7,9 @@ notices when anything in front of it is dropped, swapped, altered or set back.
 
 from archiver.ledger.documents import Noted
 from archiver.ledger.extending import Extension, extend_ledger, read_ledger
-from archiver.ledger.local_copy import PlacedPart
 from archiver.ledger.opened import Ledger
 from archiver.ledger.parts import StoredCheckpoint, StoredPart, origin, verifier_keys
+from archiver.ledger.placed import PlacedPart
 
 __all__ = [
     "Extension",

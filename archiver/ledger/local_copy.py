@@ -1,130 +1,38 @@
 """This host's copy of the ledger: what makes opening it cheap, and what it was seen to be.
 
-Responsible for two files below the host's folder. `parts.jsonl` has one line for each part and
-only grows; `head.json` says how much of it counts, and is replaced when that has become durable.
-A crash between the two leaves a tail that does not count. The copy can be lost; but as long as it
-is there, a store that was set back is noticed.
+Responsible for three files below the host's folder. `parts.jsonl` has one line for each part and
+only grows; so does `marks.jsonl`, which says for every thousandth entry or so where it stands and
+what the tree was there; `head.json` says how much of both counts, and is replaced when that has
+become durable. A crash in between leaves a tail that does not count. The copy can be lost; but as
+long as it is there, a store that was set back is noticed.
 """
 
+import hashlib
 import json
 import logging
+import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from archiver.archive import Archive
 from archiver.errors import TamperedError
 from archiver.ledger.documents import Taken
-from archiver.ledger.parts import (
-    StoredCheckpoint,
-    StoredPart,
-    decoded_checkpoint,
-    encoded_checkpoint,
-)
+from archiver.ledger.parts import decoded_checkpoint, encoded_checkpoint
+from archiver.ledger.placed import Known, Mark, PlacedPart, Stretch
 from archiver.local_files import alone, disk_errors, make_durable, make_folder, write_whole
 from archiver.merkle import Tail, frontier_root, leaf_hash
-from schemas.documents import LedgerEntry
 
 FOLDER: Final = "ledger"
 _HEAD: Final = "head.json"
 _PARTS: Final = "parts.jsonl"
+_MARKS: Final = "marks.jsonl"
+MARKED: Final = 1_000
+"""Entries between two marks, at least: as many are read to show one of them."""
 _LOCK: Final = "lock"
 log: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacedPart:
-    """A part as this host remembers it."""
-
-    first: int
-    key: str
-    version_id: str
-    sha256: str
-    created_at: datetime
-    entries: Sequence[str]
-
-    @classmethod
-    def of(cls, stored: StoredPart) -> "PlacedPart":
-        """Return what is remembered of a part."""
-        return cls(
-            first=stored.document.first,
-            key=stored.key,
-            version_id=stored.version_id,
-            sha256=stored.sha256,
-            created_at=stored.document.created_at,
-            entries=stored.document.entries,
-        )
-
-    @property
-    def size(self) -> int:
-        """The size of the ledger that ends with it."""
-        return self.first + len(self.entries)
-
-    def parsed(self) -> list[LedgerEntry]:
-        """Return its entries, parsed."""
-        return [LedgerEntry.model_validate_json(text) for text in self.entries]
-
-    def line(self) -> bytes:
-        """Return it as one line."""
-        fields = {
-            "first": self.first,
-            "key": self.key,
-            "version_id": self.version_id,
-            "sha256": self.sha256,
-            "created_at": self.created_at.isoformat(),
-            "entries": self.entries,
-        }
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-    @classmethod
-    def parse(cls, line: bytes) -> "PlacedPart":
-        """Return what `line` gave."""
-        fields = json.loads(line)
-        return cls(
-            first=int(fields["first"]),
-            key=str(fields["key"]),
-            version_id=str(fields["version_id"]),
-            sha256=str(fields["sha256"]),
-            created_at=datetime.fromisoformat(fields["created_at"]),
-            entries=[str(text) for text in fields["entries"]],
-        )
-
-
-@dataclass(slots=True)
-class Known:
-    """The ledger as far as it was seen."""
-
-    size: int = 0
-    frontier: list[bytes] = field(default_factory=list)
-    """Of all entries."""
-    before: list[bytes] = field(default_factory=list)
-    """Of those in front of the last part."""
-    last: PlacedPart | None = None
-    checkpoint: StoredCheckpoint | None = None
-    """Of this size; None before the first, or where a run died between part and checkpoint."""
-    taken: Taken = field(default_factory=Taken)
-    length: int = 0
-    """Bytes of `parts.jsonl` that count."""
-
-    @property
-    def root(self) -> bytes:
-        """The tree's root."""
-        return frontier_root(self.frontier)
-
-    @property
-    def tail(self) -> Tail:
-        """The tree from the last part on."""
-        if self.last is None:
-            return Tail(0, [], [])
-        return tail_of(self.last, self.before)
-
-
-def tail_of(part: PlacedPart, before: Sequence[bytes]) -> Tail:
-    """Return the tree that ends with a part."""
-    return Tail(part.first, before, [leaf_hash(text.encode()) for text in part.entries])
 
 
 @dataclass(slots=True)
@@ -134,6 +42,8 @@ class LocalCopy:
     folder: Path | None
     _lines: list[bytes] = field(default_factory=list)
     """Not written yet; all of them where nothing is written."""
+    _marks: list[bytes] = field(default_factory=list)
+    """Likewise."""
     _seen: bytes | None = None
     """`head.json` as it was last read or written."""
 
@@ -164,7 +74,7 @@ class LocalCopy:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, TamperedError):
             log.warning("local copy of the ledger cannot be used", extra={"folder": self.folder})
             return None
-        self._seen, self._lines = content, []
+        self._seen, self._lines, self._marks = content, [], []
         return known
 
     def is_whole(self, known: Known) -> bool:
@@ -176,8 +86,13 @@ class LocalCopy:
         except OSError:
             return known.length == 0
 
-    def add(self, part: PlacedPart) -> None:
-        """Take a part in; it is written by `save`."""
+    def add(self, part: PlacedPart, known: Known) -> None:
+        """Take a part in, which `known` ends with; it is written by `save`."""
+        if known.marked < 0 or part.first - known.marked >= MARKED:
+            offset = known.length + sum(map(len, self._lines))
+            line = Mark(part.first, offset, known.before).line()
+            self._marks.append(line)
+            known.marked, known.marks_digest = part.first, _chained(known.marks_digest, line)
         self._lines.append(part.line())
 
     def save(self, archive: Archive, known: Known) -> None:
@@ -190,7 +105,10 @@ class LocalCopy:
             return
         if self._lines:
             with disk_errors(self.folder):
-                self._write(self.folder / _PARTS, known)
+                known.length = _grown(self.folder / _PARTS, known.length, self._lines)
+                self._lines = []
+                known.marks = _grown(self.folder / _MARKS, known.marks, self._marks)
+                self._marks = []
         content = _head(archive, known)
         if content != self._seen:
             write_whole(self.folder / _HEAD, content)
@@ -198,33 +116,98 @@ class LocalCopy:
 
     def forget_parts(self) -> None:
         """Let go of what does not hold; what the head says is known, and nothing but that."""
-        self._lines = []
+        self._lines, self._marks = [], []
 
-    def parts(self, known: Known) -> Iterator[PlacedPart]:
-        """Yield all parts, in their order.
+    def parts(self, known: Known, start: int = 0, end: int | None = None) -> Iterator[PlacedPart]:
+        """Yield all parts, in their order, or those between two offsets.
 
         Raises:
             ValueError, KeyError, TypeError, OSError: The file does not hold.
         """
-        left = known.length
-        if self.folder is not None and left:
-            with (self.folder / _PARTS).open("rb") as file:
-                while left > 0:
-                    line = file.readline()
-                    left -= len(line)
-                    yield PlacedPart.parse(line)
-        for line in self._lines:
+        for offset, line in self._read(known.length, start):
+            if end is not None and offset >= end:
+                return
             yield PlacedPart.parse(line)
 
-    def _write(self, path: Path, known: Known) -> None:
-        make_folder(path.parent)
-        with path.open("ab") as file:
-            file.truncate(known.length)
-            file.seek(known.length)
-            file.writelines(self._lines)
-        make_durable(path)
-        known.length += sum(map(len, self._lines))
-        self._lines = []
+    def stretch(self, known: Known, first: int, size: int) -> Stretch | None:
+        """Return the parts around some entries; None if they are not what they were.
+
+        Args:
+            known: The ledger.
+            first: From the part on that holds this entry, or begins with it.
+            size: Up to the part with which the ledger had this size, at least.
+        """
+        try:
+            marks = self._read_marks(known)
+            begin = max((one for one in marks if one.first <= first), key=lambda one: one.first)
+            behind = [one for one in marks if one.first >= size and one.first > begin.first]
+            end = min(behind, key=lambda one: one.first) if behind else None
+            parts = list(self.parts(known, begin.offset, end.offset if end else None))
+            leaves = [leaf_hash(text.encode()) for part in parts for text in part.entries]
+            tail = Tail(begin.first, begin.frontier, leaves)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        wanted = (known.size, known.root) if end is None else (end.first, _root_of(end))
+        return Stretch(tail, parts) if (tail.size, tail.root()) == wanted else None
+
+    def part_that_says(self, known: Known, text: str) -> PlacedPart | None:
+        """Return the last part in whose entries a text stands; nothing has been compared."""
+        wanted = json.dumps(text, ensure_ascii=False)[1:-1].encode()
+        for line in reversed(self._lines):
+            if wanted in line:
+                return PlacedPart.parse(line)
+        if self.folder is None or not known.length:
+            return None
+        try:
+            with (
+                (self.folder / _PARTS).open("rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+            ):
+                place = content.rfind(wanted, 0, known.length)
+                if place < 0:
+                    return None
+                start = content.rfind(b"\n", 0, place) + 1
+                return PlacedPart.parse(content[start : content.find(b"\n", place)])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _read(self, length: int, start: int) -> Iterator[tuple[int, bytes]]:
+        """Yield lines of parts with their offsets: those on the disk, then those in memory."""
+        offset = start
+        if self.folder is not None and offset < length:
+            with (self.folder / _PARTS).open("rb") as file:
+                file.seek(offset)
+                while offset < length:
+                    line = file.readline()
+                    if not line:
+                        message = "the file of parts is too short"
+                        raise ValueError(message)
+                    yield offset, line
+                    offset += len(line)
+        offset = length
+        for line in self._lines:
+            if offset >= start:
+                yield offset, line
+            offset += len(line)
+
+    def _read_marks(self, known: Known) -> list[Mark]:
+        """Return the marks.
+
+        Raises:
+            ValueError, TypeError, OSError: They are not what they were.
+        """
+        content = b""
+        if self.folder is not None and known.marks:
+            with (self.folder / _MARKS).open("rb") as file:
+                content = file.read(known.marks)
+        lines = [*content.splitlines(keepends=True), *self._marks]
+        digest = ""
+        for line in lines:
+            digest = _chained(digest, line)
+        if digest != known.marks_digest:
+            message = "the marks are not those that were written"
+            raise ValueError(message)
+        return [Mark.parse(line) for line in lines]
 
     def _parsed(self, archive: Archive, content: bytes) -> Known | None:
         if self.folder is None:
@@ -239,6 +222,9 @@ class LocalCopy:
             last=last,
             taken=Taken.of(fields["taken"]),
             length=int(fields["length"]),
+            marks=int(fields["marks"]["length"]),
+            marks_digest=str(fields["marks"]["digest"]),
+            marked=int(fields["marks"]["first"]),
         )
         known.frontier = known.tail.frontier_at(known.size)
         if fields["checkpoint"] is not None:
@@ -252,9 +238,33 @@ def _head(archive: Archive, known: Known) -> bytes:
     fields: dict[str, Any] = {
         "archive": archive.id,
         "length": known.length,
+        "marks": {
+            "length": known.marks,
+            "digest": known.marks_digest,
+            "first": known.marked,
+        },
         "before": [node.hex() for node in known.before],
         "last": known.last and json.loads(known.last.line()),
         "checkpoint": encoded_checkpoint(known.checkpoint),
         "taken": known.taken.fields(),
     }
     return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def _grown(path: Path, length: int, lines: Sequence[bytes]) -> int:
+    """Write lines behind what counts of a file, durably; return how much counts then."""
+    make_folder(path.parent)
+    with path.open("ab") as file:
+        file.truncate(length)
+        file.seek(length)
+        file.writelines(lines)
+    make_durable(path)
+    return length + sum(map(len, lines))
+
+
+def _chained(before: str, line: bytes) -> str:
+    return hashlib.sha256(before.encode() + line).hexdigest()
+
+
+def _root_of(mark: Mark) -> bytes:
+    return frontier_root(mark.frontier)

@@ -17,7 +17,7 @@ from archiver import layout
 from archiver.archive import Archive
 from archiver.errors import AnotherRunError, RollbackError, Said, TamperedError
 from archiver.ledger.documents import Noted, Taken
-from archiver.ledger.local_copy import Known, LocalCopy, PlacedPart
+from archiver.ledger.local_copy import LocalCopy
 from archiver.ledger.parts import (
     StoredCheckpoint,
     StoredPart,
@@ -29,6 +29,7 @@ from archiver.ledger.parts import (
     read_versions,
     verify_part,
 )
+from archiver.ledger.placed import Known, PlacedPart
 from archiver.merkle import Tail, leaf_hash
 from archiver.ports import Progress, VersionEntry
 from schemas.documents import LedgerEntry, LedgerPart
@@ -129,34 +130,34 @@ class Ledger:
         Raises:
             ValueError: There is no such entry.
         """
-        if self._known.last is not None and self._known.last.first <= number < self.size:
-            return self._known.last
-        for part in self.parts():
-            if part.first <= number < part.size:
-                return part
-        message = f"the ledger has no entry {number}"
-        raise ValueError(message)
+        if not 0 <= number < self.size:
+            message = f"the ledger has no entry {number}"
+            raise ValueError(message)
+        near = self._copy.stretch(self._known, number, number + 1)
+        parts = self.parts() if near is None else near.parts
+        return next(part for part in parts if part.first <= number < part.size)
 
     def entry_of(self, key: str) -> LedgerEntry | None:
         """Return the entry of a document, None if it is not in the ledger."""
         named = f'"key":"{key}"'  # keys have no character that JSON would write otherwise
-        for part in reversed(self.parts()):
-            for text in part.entries:
-                if named in text:
-                    return LedgerEntry.model_validate_json(text)
-        return None
+        near = self._copy.part_that_says(self._known, named)
+        if near is not None and near.first < self.size and near == self.part_with(near.first):
+            return _entry_in(near, named)
+        found = (part for part in reversed(self.parts()) if _entry_in(part, named))
+        part = next(found, None)
+        return None if part is None else _entry_in(part, named)
 
     def inclusion(self, number: int, size: int) -> list[bytes]:
         """Return the path from an entry to the root of the first `size` entries."""
-        return self._tree(number).inclusion(number, size)
+        return self._tree(number, size).inclusion(number, size)
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """Return what shows that the first `new` entries continue the first `old`."""
-        return self._tree(old).consistency(old, new)
+        return self._tree(old, new).consistency(old, new)
 
     def root_at(self, size: int) -> bytes:
         """Return the root of the first `size` entries."""
-        return self._tree(size).root(size)
+        return self._tree(size, size).root(size)
 
     # --- reading on ----------------------------------------------------------------------------
 
@@ -301,7 +302,7 @@ class Ledger:
             known.taken.add(entry)
         known.before, known.frontier = known.frontier, stored.tail.frontier_at(stored.size)
         known.size, known.last, known.checkpoint = stored.size, part, None
-        self._copy.add(part)
+        self._copy.add(part, known)
         self._whole = None
 
     # --- adding --------------------------------------------------------------------------------
@@ -379,13 +380,16 @@ class Ledger:
 
     # --- whole ---------------------------------------------------------------------------------
 
-    def _tree(self, first: int) -> Tail:
-        """Return a tree that knows its leaves from `first` on, at least."""
+    def _tree(self, first: int, size: int) -> Tail:
+        """Return a tree that knows its leaves from `first` to `size`, at least."""
         if self._known.last is not None and self._known.last.first <= first:
             return self._known.tail
         if self._whole is None:
-            self._whole = Tail(0, [], [leaf_hash(text.encode()) for text in self.entries])
-        return self._whole
+            near = self._copy.stretch(self._known, first, size)
+            if near is not None:
+                return near.tail
+            self.parts()  # which sets it
+        return self._whole or Tail(0, [], [])
 
     def _kept(self) -> list[PlacedPart] | None:
         """Return the parts in this host's copy, None if they are not those of the tree."""
@@ -404,6 +408,12 @@ class Ledger:
         """Yield all entries, parsed."""
         for text in self.entries:
             yield LedgerEntry.model_validate_json(text)
+
+
+def _entry_in(part: PlacedPart, named: str) -> LedgerEntry | None:
+    found = (text for text in part.entries if named in text)
+    text = next(found, None)
+    return None if text is None else LedgerEntry.model_validate_json(text)
 
 
 def _set_back(last: PlacedPart) -> RollbackError:

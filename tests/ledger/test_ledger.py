@@ -57,13 +57,17 @@ def test_another_host_finds_the_same_ledger(books: Books) -> None:
     assert books.audited() == list(range(9))
 
 
-def test_any_entry_and_any_earlier_checkpoint_is_shown_to_be_in_the_ledger(books: Books) -> None:
+@pytest.mark.parametrize("marked", [1, 4, 1000])
+def test_any_entry_and_any_earlier_checkpoint_is_shown_to_be_in_the_ledger(
+    books: Books, monkeypatch: pytest.MonkeyPatch, marked: int
+) -> None:
+    monkeypatch.setattr("archiver.ledger.local_copy.MARKED", marked)
     books.enter(0, 1, 2)
     books.enter(3)
     books.enter(4, 5, 6, 7, 8)
     books.enter(9, 10)
     ledger = books.ledger()
-    leaves = [merkle.leaf_hash(text.encode()) for text in ledger.entries]
+    leaves = [merkle.leaf_hash(text.encode()) for text in books.ledger("elsewhere").entries]
     roots = [merkle.tree_hash(leaves[:size]) for size in range(ledger.size + 1)]
     for size in range(1, ledger.size + 1):
         for number in range(size):
@@ -88,6 +92,40 @@ def test_the_part_of_an_entry_is_found(books: Books) -> None:
     assert (entry.number, ledger.entry_of("documents/00")) == (6, None)
     with pytest.raises(ValueError, match="entry 9"):
         ledger.part_with(9)
+
+
+@pytest.mark.parametrize("damage", ["no marks", "half a mark", "a mark", "an entry", "no parts"])
+def test_what_is_shown_from_a_damaged_copy_is_sound_or_read_anew(
+    books: Books, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr("archiver.ledger.local_copy.MARKED", 2)
+    for number in range(8):
+        books.enter(number)
+    sound = books.ledger("elsewhere")
+    leaves = [merkle.leaf_hash(text.encode()) for text in sound.entries]
+    ledger = books.ledger()
+    marks, parts = (
+        books.place.folder / "index/ledger" / name for name in ("marks.jsonl", "parts.jsonl")
+    )
+    if damage.startswith("no "):
+        (marks if damage == "no marks" else parts).unlink()
+    elif damage == "half a mark":
+        marks.write_bytes(marks.read_bytes()[:-9])
+    elif damage == "a mark":
+        marks.write_bytes(marks.read_bytes().replace(b"[2, ", b"[3, "))
+    else:
+        parts.write_bytes(parts.read_bytes().replace(b"documents/0002", b"documents/0009"))
+    for number in range(8):
+        path = ledger.inclusion(number, number + 1)
+        root = sound.root_at(number + 1)
+        merkle.verify_inclusion(leaves[number], number, number + 1, path, root, where="")
+        assert ledger.root_at(number + 1) == root
+        assert ledger.part_with(number) == sound.part_with(number)
+        assert ledger.entry_of(f"documents/{number:04d}") == sound.entry_of(
+            f"documents/{number:04d}"
+        )
+    assert ledger.consistency(3, 7) == sound.consistency(3, 7)
+    assert ledger.entry_of("documents/0009") is None
 
 
 def test_a_host_that_knows_the_ledger_asks_little(books: Books) -> None:
