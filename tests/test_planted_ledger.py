@@ -71,11 +71,11 @@ FAULTS: Final = (
         f"{TAKEN}what_is_not_ours_or_stands_elsewhere_is_not_entered",
     ),
     Fault(
-        "marks are believed without their digest",
+        "what stands between two marks is not compared with the tree",
         "archiver/ledger/local_copy.py",
-        "        if digest != known.marks_digest:\n",
-        "        if False:\n",
-        f"{GOOD}what_is_shown_from_a_damaged_copy_is_sound_or_read_anew[a mark]",
+        "        return Stretch(tail, parts) if (tail.size, tail.root()) == wanted else None\n",
+        "        return Stretch(tail, parts) if wanted else None\n",
+        f"{GOOD}what_is_shown_from_a_damaged_copy_is_sound_or_read_anew[an entry]",
     ),
     Fault(
         "a consistency proof is checked against the new root only",
