@@ -14,6 +14,7 @@ from tests.bench import (
     encryption,
     hive,
     index,
+    ledger,
     lookups,
     memory,
     profile,
@@ -42,6 +43,7 @@ BENCHMARKS = {
         index,
         lookups,
         hive,
+        ledger,
         verify,
     )
 }
