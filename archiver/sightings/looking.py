@@ -5,7 +5,7 @@ listed order by order.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -19,6 +19,7 @@ from archiver.ledger import Extension, extend_ledger
 from archiver.ports import Progress
 from archiver.sightings.comparing import Compared, compare, days_sealed, sealed_lately, told
 from archiver.sightings.taking import Sight, sight
+from archiver.spreading import Circle, Spread, spread
 
 log: Final = logging.getLogger(__name__)
 _GRAVEST_FIRST: Final = (Exit.ALARM, Exit.FORBIDDEN, Exit.TRY_LATER, Exit.FIX_REQUEST)
@@ -32,6 +33,8 @@ class Looked:
     failures: list[ArchiverError] = field(default_factory=list)
     ledger: Extension | None = None
     """What became of the ledger; None where nothing was new, or it is left to the next run."""
+    spread: Spread | None = None
+    """Who holds its head; None where nobody was told."""
 
     @property
     def exit(self) -> Exit:
@@ -64,15 +67,20 @@ class Judged:
 
 
 def look_around(
-    archive: Archive, catalog: Catalog, sources: Sequence[MappedSource], progress: Progress
+    archive: Archive,
+    catalog: Catalog,
+    sources: Sequence[MappedSource],
+    progress: Progress,
+    circle: Callable[[], Circle] = Circle,
 ) -> Looked:
-    """Sight all sources, and enter what is new into the ledger.
+    """Sight all sources, enter what is new into the ledger, and tell witnesses its head.
 
     Args:
         archive: Opened to seal.
         catalog: The manifests, not yet read; they are, if there is something to enter.
         sources: The configured ones.
         progress: Shown the rows as they come.
+        circle: Who is told; opened last, for no mistake in it may keep orders from being sighted.
     """
     looked = Looked()
     for source in sources:
@@ -94,6 +102,7 @@ def look_around(
             progress.finish()
     if looked.sighted:
         _enter(archive, catalog, sources, looked)
+        _tell(archive, circle, looked)
     looked.failures += archive.alarms
     return looked
 
@@ -111,6 +120,19 @@ def _enter(
     except ArchiverError as error:
         log.error("ledger failed", extra={"code": error.code, "reason": str(error)})  # noqa: TRY400  as above
         looked.failures.append(error)
+
+
+def _tell(archive: Archive, circle: Callable[[], Circle], looked: Looked) -> None:
+    """Tell witnesses the ledger's head; who is late is the nights' business, and the status'."""
+    if looked.ledger is None:
+        return
+    try:
+        looked.spread = spread(archive, looked.ledger.ledger, circle())
+    except ArchiverError as error:
+        log.error("witnesses were not told", extra={"code": error.code, "reason": str(error)})  # noqa: TRY400  as above
+        looked.failures.append(error)
+    else:
+        looked.failures += [one for one in looked.spread.failures if one.exit is Exit.ALARM]
 
 
 def judge(

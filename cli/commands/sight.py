@@ -2,6 +2,7 @@
 
 import sys
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,6 +88,7 @@ def _sighted(call: Call, installation: "Installation", sources: list["MappedSour
     from archiver.run_locks import sight_lock
     from archiver.sightings import look_around
     from cli.screen import Bar
+    from cli.views.witnesses import witness_fields
 
     with (
         sight_lock(installation.index_folder),
@@ -94,12 +96,17 @@ def _sighted(call: Call, installation: "Installation", sources: list["MappedSour
     ):
         archive = installation.archive(to_seal=True)
         call.archive = archive.id
-        looked = look_around(archive, installation.catalog(archive), sources, bar)
+        circle = partial(installation.circle, archive)
+        looked = look_around(archive, installation.catalog(archive), sources, bar, circle)
 
     def show(console: "Console") -> None:
         from cli.views.sightings import show_sights
 
         show_sights(console, call, looked.sights)
+        if looked.spread is not None:
+            from cli.views.witnesses import show_news
+
+            show_news(console, call.words, looked.spread, archive.rules.zone)
 
     failures = sorted(looked.failures, key=lambda error: -error.exit)
     return Report(
@@ -108,6 +115,7 @@ def _sighted(call: Call, installation: "Installation", sources: list["MappedSour
         fields={
             "sources": [_sight_fields(one) for one in looked.sights],
             "ledger": extension_fields(looked),
+            **witness_fields(looked.spread, call.language),
         },
         show=show,
     )
