@@ -249,7 +249,7 @@ class Verification:
         circle = circle_of(archive)
         self._tell(of_countersignatures(self._book, self._listing, self._reader, circle))
         if not self.ground.scope.is_copy:
-            self._tell(of_witnesses(self._book, archive, circle))
+            self._tell(of_witnesses(self._book, self._listing, archive, circle))
 
     def _look_at_settings(self) -> None:
         ground, settings = self.ground, self.ground.scope.settings

@@ -9,9 +9,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archiver import dsse, layout
+from archiver.archive import Archive
+from archiver.ledger import Ledger
 from archiver.ports import DefaultRetention, LifecycleRule
 from archiver.signed_note import COSIGNATURE, VerifierKey
-from archiver.spreading import Circle
+from archiver.spreading import Circle, spread
 from archiver.timestamps import Authority, Trust
 from archiver.verification.codes import KINDS as CODES
 from archiver.verification.offline import PlainFiles
@@ -485,6 +487,21 @@ def test_an_archive_set_back_together_with_its_host_is_named_by_a_witness(
         older.desk.clock.instant = site.desk.clock.instant
         assert codes(older.verified().alarms) == set()  # nobody here can tell
         assert witnessed(older, tmp_path) == {"witness-ahead"}
+
+
+def test_what_a_night_adds_while_it_is_verified_is_no_alarm(site: Site, tmp_path: Path) -> None:
+    assert witnessed(site, tmp_path) == set()
+
+    def meanwhile(archive: Archive) -> Circle:
+        a_night_more(site, "5.00")
+        ledger = Ledger(replace(archive, memory=None))
+        ledger.refresh()
+        told = spread(archive, ledger, circle(tmp_path))
+        assert told.holdings[0].size == ledger.size
+        return circle(tmp_path)
+
+    assert codes(site.verified(circle=meanwhile).alarms) == set()
+    assert witnessed(site, tmp_path) == set()
 
 
 def test_two_readers_who_are_told_different_histories_learn_it_from_a_witness(
