@@ -76,6 +76,13 @@ def test_braces_in_a_fact_are_no_template() -> None:
     assert str(errors.ConfigurationError(detail="{x} {0} {")) == "Configuration: {x} {0} {"
 
 
+def test_the_highest_alarm_wins() -> None:
+    order = (Exit.ALARM, Exit.FORBIDDEN, Exit.TRY_LATER, Exit.FIX_REQUEST, Exit.REJECTS, Exit.DONE)
+    for place, one in enumerate(order):
+        assert errors.highest(reversed(order[place:])) is one
+    assert errors.highest([]) is Exit.DONE
+
+
 def test_a_plain_error_of_ours_is_a_bug() -> None:
     assert (ArchiverError(detail="x").exit, ArchiverError.code) == (Exit.BUG, "bug")
 

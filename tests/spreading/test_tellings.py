@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -268,6 +269,27 @@ def test_whatever_call_of_the_store_fails_the_next_run_has_the_cosignature(
         (line,) = parse_signatures(books.store.get(key).decode(), where=key)
         assert line.is_by(witness_server.verifier)
     assert fail_at > 0
+
+
+def test_two_runs_of_a_host_that_tell_at_once_agree(
+    books: Books, share: FileWitness, witness_server: WitnessServer
+) -> None:
+    books.clock.instant = datetime.now(UTC)
+    witness_server.logs += verifier_keys(books.archive())
+    for number in range(4, 8):
+        grow(books, number)
+        ledgers = [books.ledger(), books.ledger()]
+        with ThreadPoolExecutor(2) as executor:
+            found = list(
+                executor.map(
+                    lambda ledger: told(books, share, notary(witness_server), ledger=ledger),
+                    ledgers,
+                )
+            )
+        assert [one.failures for one in found] == [[], []]
+        assert {one.size for each in found for one in each.holdings} == {number}
+        assert all(one.reason is None for each in found for one in each.holdings)
+    assert len(share.path.read_bytes().splitlines()) == 4
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"format":2}', b"\xff"])
