@@ -88,8 +88,8 @@ FAULTS: Final = (
     Fault(
         "the last line is the latest head",
         "archiver/witnesses/file.py",
-        "sorted(found, reverse=True)",
-        "found[::-1]",
+        "heapq.nlargest(LOOKED_AT + 1, lines)",
+        "list(lines)[::-1]",
         f"{FILE}an_older_head_at_the_end_hides_nothing",
     ),
     Fault(

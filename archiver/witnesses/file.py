@@ -6,6 +6,7 @@ the lines behind. Lines that are cut, foreign or not signed by the log count for
 
 import errno
 import fcntl
+import heapq
 import json
 import os
 import re
@@ -23,6 +24,8 @@ from archiver.witnesses.history import Confirmed, Head, History, require_same_hi
 FORMAT: Final = 1
 LOOKED_AT: Final = 1_000
 """Lines that claim more than the latest head and are not signed. Of more, nothing is confirmed."""
+LONGEST: Final = 1 << 16
+"""Bytes of a line; ours have 400."""
 _MODE: Final = 0o640
 
 
@@ -105,12 +108,14 @@ def latest(content: bytes, head: Head, name: str) -> Checkpoint | None:
         AnswerRefusedError: Too many lines claim to be larger and are not signed.
     """
     begin = f'{{"format":{FORMAT},"log":{json.dumps(head.checkpoint.origin)},"size":'
-    pattern = re.compile(b"^" + re.escape(begin.encode()) + rb"([0-9]{1,19}),.*$", re.MULTILINE)
+    pattern = re.compile(re.escape(begin.encode()) + rb"([0-9]{1,19}),")
     # Sizes first: a file of years has some hundred thousand lines, and one of them is read.
-    found = [(int(match[1]), match.span()) for match in pattern.finditer(content)]
-    largest = sorted(found, reverse=True)
-    for size, (start, end) in largest[:LOOKED_AT]:
-        for checkpoint in _signed(content[start:end], head):
+    found = ((int(match[1]), match.start()) for match in pattern.finditer(content))
+    lines = ((size, start) for size, start in found if content[start - 1 : start] in (b"", b"\n"))
+    largest = heapq.nlargest(LOOKED_AT + 1, lines)
+    for size, start in largest[:LOOKED_AT]:
+        told, _, _ = content[start : start + LONGEST].partition(b"\n")
+        for checkpoint in _signed(told, head):
             if checkpoint.size == size:
                 return checkpoint
     if len(largest) <= LOOKED_AT:
