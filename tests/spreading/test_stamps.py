@@ -164,6 +164,12 @@ def test_whatever_call_of_the_store_fails_the_next_run_has_the_stamp(
     assert fail_at > 0
 
 
+def test_a_disk_that_keeps_no_outbox_is_said(books: Books, time_authority: TimeAuthority) -> None:
+    (books.place.folder / "index" / "witnesses").write_bytes(b"in the way")
+    (failure,) = collected(books, tsa(time_authority)).failures
+    assert failure.code == "local-disk"
+
+
 def test_something_else_at_a_tokens_key_is_an_alarm_and_keeps_no_stamp_away(
     books: Books, time_authority: TimeAuthority
 ) -> None:

@@ -3,7 +3,9 @@
 import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from archiver.errors import (
     WitnessLostError,
 )
 from archiver.ledger import Ledger, verifier_keys
-from archiver.signed_note import parse_signatures, verify_cosignature
+from archiver.signed_note import cosign, parse_signatures, verify_cosignature
 from archiver.spreading import Circle, Holding, Spread, remembered, spread
 from archiver.stores.memory import MemoryStore
 from archiver.witnesses import EndpointWitness, FileWitness, StoreWitness, Witness
@@ -224,6 +226,39 @@ def test_something_else_at_a_cosignatures_key_is_an_alarm_and_keeps_none_away(
     assert {layout.cosignature_place(one) for one in keys} == {(3, "notary")}
     (line,) = parse_signatures(books.store.get(keys.pop()).decode(), where=key)
     assert line.is_by(witness_server.verifier)
+
+
+def test_what_another_host_has_kept_of_a_witness_will_do_as_well(
+    books: Books, witness_server: WitnessServer
+) -> None:
+    books.clock.instant = datetime.now(UTC)
+    ledger = books.ledger()
+    witness_server.logs += verifier_keys(ledger.archive)
+    head = ledger.checkpoint()
+    assert head is not None
+    earlier = books.clock.now() - timedelta(seconds=10)
+    line = cosign(head.head.text, witness_server.name, witness_server.key, earlier)
+    key = layout.cosignature_key(3, "notary")
+    books.store.put(key, BytesIO(f"{line}\n".encode()), retain_until=NOON + timedelta(days=3000))
+    assert told(books, notary(witness_server)).failures == []
+    assert [one.key for one in books.store.list_versions(layout.COSIGNATURES)] == [key]
+
+
+def test_a_host_that_remembers_nothing_tells_all_the_same(books: Books, share: FileWitness) -> None:
+    ledger = books.ledger()
+    forgetful = replace(ledger.archive, memory=None)
+    for _ in range(2):
+        found = spread(forgetful, ledger, Circle(witnesses=[share]))
+        assert found.failures == []
+        assert found.holdings[0].size == 3
+
+
+def test_a_disk_that_keeps_no_record_is_said(books: Books, share: FileWitness) -> None:
+    ledger = books.ledger()
+    (books.place.folder / "index" / "witnesses").write_bytes(b"in the way")
+    found = spread(ledger.archive, ledger, Circle(witnesses=[share]))
+    assert codes(found.failures) == ["local-disk"]
+    assert share.path.exists()
 
 
 def test_a_witness_that_is_ahead_of_a_store_that_is_silent_is_an_alarm_with_both(
