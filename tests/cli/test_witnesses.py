@@ -1,17 +1,24 @@
 """Nights tell witnesses and authorities the ledger's head, and say who holds it."""
 
+import json
 import re
 import shutil
 from datetime import timedelta
 from pathlib import Path
 
 from archiver import layout
+from archiver.ledger import origin
 from archiver.signed_note import VerifierKey
 from archiver.stores.directory import DirectoryStore
+from archiver.wiring import Installation
+from archiver.witnesses.file import line
 from tests.cli.conftest import Terminal, last_closed_day
+from tests.cli.test_sight import sell
 from tests.clock import FrozenClock
 from tests.servers.authority import TimeAuthority
+from tests.servers.receiver import Receiver
 from tests.servers.witness import WitnessServer
+from tests.witnesses.logs import SmallLog
 
 SECTIONS = """
 [[witness]]
@@ -120,3 +127,25 @@ def test_a_mistake_in_a_witness_keeps_no_day_open(terminal: Terminal) -> None:
     status = terminal.json("status")
     assert "configuration" in status.codes
     assert status.document["days_missing"] == {"main": []}
+
+
+def test_a_look_that_meets_another_history_is_heard_of_at_once(
+    terminal: Terminal, receiver: Receiver
+) -> None:
+    sections = '[[witness]]\nname = "share"\nurl = "file:heads"\n[[source]]'
+    told = f'[alarms]\nwebhook_url = "{receiver.url}"\n[store]'
+    terminal.configure(("[[source]]", sections), ("[store]", told))
+    assert terminal.archiver("init").exit == 0
+    terminal.shop(days=2)
+    sell(terminal, "SN-2026-0000-7001")
+    archive = Installation.load(terminal.config).archive(to_seal=True)
+    other = SmallLog(key=archive.night_keys().signer, origin=origin(archive.id)).grow(99)
+    (terminal.folder / "heads").write_bytes(line(other.head, archive.clock.now()))
+
+    looked = terminal.json("sight")
+
+    assert looked.document["sources"][0]["sighted"] == 1, looked.out
+    assert (looked.exit, looked.codes) == (20, ["witness-ahead"])
+    assert looked.document["witnesses"][0]["reason"].startswith("Witness share knows a checkpoint")
+    (heard,) = receiver.requests
+    assert json.loads(heard.body)["alarms"] == looked.document["alarms"]
