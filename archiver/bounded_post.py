@@ -19,6 +19,9 @@ import stamina
 
 from archiver.errors import NoAnswerError, Said
 
+AGENT: Final = "order-archive"
+"""What we call ourselves: many servers refuse the name of a language's library."""
+
 _BUSY: Final = frozenset({408, 425, 429})
 
 
@@ -107,7 +110,7 @@ class _Exchange:
 
     def _once(self) -> Answered:
         request = urllib.request.Request(  # noqa: S310  the configuration takes http(s) only
-            self.url, data=self.body, headers=dict(self.headers), method="POST"
+            self.url, data=self.body, headers={"User-Agent": AGENT, **self.headers}, method="POST"
         )
         opener = urllib.request.build_opener(_Stay)
         try:

@@ -429,9 +429,8 @@ class Installation:
         """Open those who are told of the ledger's head; nothing is connected yet."""
         from archiver.configured_witnesses import ConfiguredWitnesses
 
-        return ConfiguredWitnesses(self.configuration, self.folder, self.environment).circle(
-            archive
-        )
+        configured = ConfiguredWitnesses(self.configuration, self.folder, self.environment)
+        return configured.circle(archive)
 
     def known(self, archive: Archive) -> "KnownOrders":
         """Open this host's copy of what is known."""

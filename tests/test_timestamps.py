@@ -60,6 +60,7 @@ def test_a_token_says_when_and_openssl_agrees(server: TimeAuthority) -> None:
     assert not server.holds(token.content, CONTENT + b"x")
     ((_, body, headers),) = server.requests
     assert headers["Content-Type"] == "application/timestamp-query"
+    assert headers["User-Agent"] == "order-archive"
     assert "Authorization" not in headers
     assert hashlib.sha256(CONTENT).digest() in body
     assert CONTENT not in body
