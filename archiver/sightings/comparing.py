@@ -23,11 +23,11 @@ from archiver.census import may_be_purged
 from archiver.errors import ArchiverError, Said, SightedAlteredError, SightedGoneError
 from archiver.known import KnownOrders, Match
 from archiver.recognition import microseconds
-from archiver.rows import Ints, Mask
-from archiver.sightings.entries import Entries, joined
+from archiver.rows import Mask
 from archiver.sightings.judging import Change, Finding, changes, finding_of, is_finished, named
 from archiver.sightings.reading import Sighted, Sightings
 from archiver.sightings.roll import Roll, call_roll
+from schemas.documents import Sighting
 
 PATIENCE: Final = timedelta(hours=36)
 """From the sealing of its day to the alarm that a sighted order is not sealed: the next night has
@@ -89,10 +89,10 @@ def compare(
             `ports.Source.pages` raises.
         StoreError: The store did not answer.
     """
-    found = Sightings(archive).of(mapped.source.name, days)
-    if not found:
-        return Compared()
-    return _Comparison(archive, mapped, known, days, _Seen.of(found, mapped)).run()
+    comparison = _Comparison(archive, mapped, known, days)
+    for one in Sightings(archive).of(mapped.source.name, days):
+        comparison.take(one)
+    return comparison.result()
 
 
 def told(source: str, compared: Compared) -> Iterator[ArchiverError]:
@@ -125,31 +125,20 @@ def _one_each(findings: Sequence[Finding]) -> Sequence[Finding]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """The entries of some sightings side by side."""
+class _Open:
+    """An entry that cannot be told without asking the source."""
 
-    entries: Entries
-    documents: Sequence[Sighted]
-    sighting: Ints
-    """Which of the documents an entry is from."""
-    comparable: Mask
-    """Made by the mapping of today."""
-    at: Ints
-    """When it was sighted, in microseconds."""
+    entry: np.void
+    document: Sighting
+    key: str
+    known: bool
+    """Some revision of the order is sealed."""
 
-    @classmethod
-    def of(cls, found: Sequence[Sighted], mapped: MappedSource) -> "_Seen":
-        entries = joined([one.entries for one in found])
-        sighting = np.repeat(np.arange(len(found)), [len(one.entries) for one in found])
-        same = [one.document.mapping_digest == mapped.mapping.digest for one in found]
-        at = [microseconds(one.document.created_at) for one in found]
-        return cls(
-            entries=entries,
-            documents=found,
-            sighting=sighting,
-            comparable=np.array(same)[sighting],
-            at=np.array(at)[sighting],
-        )
+    @property
+    def token(self) -> bytes:
+        """Of the order."""
+        token: bytes = self.entry["token"].tobytes()
+        return token
 
 
 @dataclass(slots=True)
@@ -160,96 +149,98 @@ class _Comparison:
     mapped: MappedSource
     known: KnownOrders
     days: Mapping[date, datetime]
-    seen: _Seen
     _now: datetime = field(init=False)
     _count: Counter[str] = field(default_factory=Counter)
+    _findings: list[Finding] = field(default_factory=list)
+    _open: list[_Open] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._now = self.archive.clock.now()
 
-    def run(self) -> Compared:
-        seen = self.seen
-        tokens = np.ascontiguousarray(seen.entries["token"])
+    def take(self, one: Sighted) -> None:
+        """Take a sighting: nearly all of its orders are known as they were sighted."""
+        entries = one.entries
+        tokens = np.ascontiguousarray(entries["token"])
         match = self.known.match(tokens)
-        same = self.known.sealed_with(tokens, np.ascontiguousarray(seen.entries["digest"])) != 0
-        # Another mapping makes other digests: all that can be told is whether it is sealed.
-        settled = same | (~seen.comparable & match.found)
-        early = settled & self._sealed_early(match)
-        findings = [self._finding(row, Change.BACK_DATED) for row in np.flatnonzero(early).tolist()]
-        self._count["sealed"] = int((settled & ~early).sum())
-        rest = np.flatnonzero(~settled)
-        if len(rest):
-            roll = call_roll(self.archive, self.mapped, tokens[rest])
-            for row in rest.tolist():
-                findings += self._judge(row, roll, known=bool(match.found[row]))
-        return Compared(**self._count, findings=_one_each(findings))
+        settled = self.known.sealed_with(tokens, np.ascontiguousarray(entries["digest"])) != 0
+        if not self._is_comparable(one.document):
+            # Another mapping makes other digests: all that can be told is whether it is sealed.
+            settled |= match.found
+        early = settled & _sealed_early(one, match)
+        self._count["sealed"] += int((settled & ~early).sum())
+        for row in np.flatnonzero(early).tolist():
+            found = _Open(entry=entries[row], document=one.document, key=one.key, known=True)
+            self._findings.append(_finding(found, Change.BACK_DATED))
+        for row in np.flatnonzero(~settled).tolist():
+            # Copied: the sighting itself must go.
+            entry, known = entries[row].copy(), bool(match.found[row])
+            self._open.append(_Open(entry=entry, document=one.document, key=one.key, known=known))
 
-    def _sealed_early(self, match: Match) -> Mask:
-        """Return which orders were sealed, after their sighting, with an earlier end.
+    def result(self) -> Compared:
+        """Ask the source about what is left, and return what became of everything."""
+        if self._open:
+            asked = np.frombuffer(b"".join(one.token for one in self._open), np.uint8)
+            roll = call_roll(self.archive, self.mapped, asked.reshape(-1, 16))
+            for one in sorted(self._open, key=lambda one: one.document.created_at):
+                if wrong := self._judge(one, roll):
+                    self._findings.append(_finding(one, *wrong))
+        return Compared(**self._count, findings=_one_each(self._findings))
 
-        The end is no content where the change time stands for it, and the first one stands. What
-        had been sealed before it was sighted has its end from then.
-        """
-        since = match.first_seen_at > self.seen.at
-        ended = match.completed_at
-        early: Mask = since & (ended != 0) & (ended < self.seen.entries["ended"])
-        return early
-
-    def _judge(self, row: int, roll: Roll, *, known: bool) -> list[Finding]:
+    def _judge(self, one: _Open, roll: Roll) -> Sequence[Change]:
         """Return what is wrong with an order that is not sealed as it was sighted."""
-        entry = self.seen.entries[row]
-        token = entry["token"].tobytes()
-        if token in roll.ignored:
-            return [self._finding(row, Change.PARKED)]
-        if token in roll.unreadable:
-            return [self._finding(row, Change.REJECTED)]
-        if several := roll.several.get(token):
-            # As rejects they are sealed and told; what was sighted must be among them.
-            still = any((one["digest"] == entry["digest"]).all() for one in several)
-            self._count["progressed"] += still
-            return [] if still else [self._finding(row, Change.REJECTED)]
-        found = roll.orders.get(token)
+        if one.token in roll.ignored:
+            return [Change.PARKED]
+        if one.token in roll.unreadable or one.token in roll.several:
+            # Several are sealed as rejects, and told: what was sighted must be among them.
+            several = roll.several.get(one.token, ())
+            still = any((row["digest"] == one.entry["digest"]).all() for row in several)
+            return self._counted("progressed") if still else [Change.REJECTED]
+        found = roll.orders.get(one.token)
         if found is None:
-            return self._missing(row)
-        wrong = []
+            return self._counted("explained") if self._may_go(one) else [Change.GONE]
         if is_finished(found):
-            wrong = changes(entry, found, comparable=bool(self.seen.comparable[row]))
-        elif not known:
-            wrong = [Change.UNFINISHED]
-        if not wrong and not known:
-            if self._due(row):
-                wrong = [Change.UNSEALED]
-            else:
-                self._count["waiting"] += 1
-                return []
-        if not wrong:
-            self._count["progressed"] += 1
-        return [self._finding(row, *wrong)] if wrong else []
+            comparable = self._is_comparable(one.document)
+            wrong = changes(one.entry, found, comparable=comparable)
+        else:
+            wrong = [] if one.known else [Change.UNFINISHED]
+        return wrong or self._fine(one)
 
-    def _missing(self, row: int) -> list[Finding]:
-        """Return a finding for an order that is gone, if the source may not let it go."""
-        ended = np.array([self.seen.entries["ended"][row]], np.int64)
+    def _fine(self, one: _Open) -> Sequence[Change]:
+        """Count an order with which nothing is wrong, unless it should have been sealed by now."""
+        if one.known:
+            return self._counted("progressed")
+        return [Change.UNSEALED] if self._is_due(one.document) else self._counted("waiting")
+
+    def _counted(self, name: str) -> Sequence[Change]:
+        self._count[name] += 1
+        return ()
+
+    def _is_comparable(self, document: Sighting) -> bool:
+        return document.mapping_digest == self.mapped.mapping.digest
+
+    def _may_go(self, one: _Open) -> bool:
+        """Return whether the source is allowed to have let an order go."""
+        ended = np.array([one.entry["ended"]], np.int64)
         local = local_days(ended, self.archive.rules.zone)
-        if may_be_purged(self.mapped.purged, ended, local, self._now)[0]:
-            self._count["explained"] += 1
-            return []
-        return [self._finding(row, Change.GONE)]
+        return bool(may_be_purged(self.mapped.purged, ended, local, self._now)[0])
 
-    def _due(self, row: int) -> bool:
-        """Return whether an order should have been sealed by now."""
-        sealed = self.days[self._document(row).document.day]
-        sighted = self._document(row).document.created_at
-        return self._now - max(sealed, sighted) >= PATIENCE
+    def _is_due(self, document: Sighting) -> bool:
+        """Return whether what was sighted should have been sealed by now."""
+        return self._now - max(self.days[document.day], document.created_at) >= PATIENCE
 
-    def _finding(self, row: int, *wrong: Change) -> Finding:
-        one = self._document(row)
-        return finding_of(
-            self.seen.entries[row],
-            *wrong,
-            day=one.document.day,
-            at=one.document.created_at,
-            key=one.key,
-        )
 
-    def _document(self, row: int) -> Sighted:
-        return self.seen.documents[int(self.seen.sighting[row])]
+def _sealed_early(one: Sighted, match: Match) -> Mask:
+    """Return which orders were sealed, after their sighting, with an earlier end.
+
+    The end is no content where the change time stands for it, and the first one stands. What had
+    been sealed before it was sighted has its end from then.
+    """
+    since = match.first_seen_at > microseconds(one.document.created_at)
+    ended = match.completed_at
+    early: Mask = since & (ended != 0) & (ended < one.entries["ended"])
+    return early
+
+
+def _finding(one: _Open, *wrong: Change) -> Finding:
+    document = one.document
+    return finding_of(one.entry, *wrong, day=document.day, at=document.created_at, key=one.key)

@@ -20,7 +20,7 @@ from archiver.mapping import MappedPage
 from archiver.mapping.facets import FACETS, Facet
 from archiver.recognition import Recogniser
 from archiver.rows import instants_of
-from archiver.tokens import Bytes2D
+from archiver.tokens import Bytes2D, first_64_bits
 from schemas.orders import OUTCOMES
 
 ENTRY: Final = np.dtype(
@@ -89,14 +89,10 @@ def hint_of(entry: np.void) -> str:
     return masking.MASK + shown.decode("utf-8", "replace")
 
 
-def versions(entries: Entries) -> list[bytes]:
-    """Return what tells apart what was sighted: an order, and its content."""
-    return [entry[:32] for entry in _rows(entries)]
-
-
-def _rows(entries: Entries) -> list[bytes]:
-    raw, size = entries.tobytes(), ENTRY.itemsize
-    return [raw[at : at + size] for at in range(0, len(raw), size)]
+def versions(entries: Entries) -> NDArray[np.uint64]:
+    """Return what tells apart what was sighted, an order and its content, in 64 bits."""
+    whole = np.ascontiguousarray(entries["token"]) ^ np.ascontiguousarray(entries["digest"])
+    return first_64_bits(whole)
 
 
 def _hints(order_ids: pa.ChunkedArray) -> Bytes2D:

@@ -49,8 +49,10 @@ class Sightings:
     _told: set[str] = field(default_factory=set)
     """Versions that were found not to verify: each is told once."""
 
-    def of(self, source: str, days: Collection[date]) -> list[Sighted]:
-        """Return the sightings of a source that are filed under these days, earliest first.
+    def of(self, source: str, days: Collection[date]) -> Iterator[Sighted]:
+        """Yield the sightings of a source that are filed under these days, in any order.
+
+        One at a time: those of a week may be more than the memory should hold.
 
         Raises:
             StoreError: The store did not answer.
@@ -66,8 +68,7 @@ class Sightings:
                     wanted.append((key, there[::-1]))
         self._fetch([version for _, found in wanted for version in found])
         read = (self._earliest(key, found) for key, found in wanted)
-        kept = [one for one in read if one is not None]
-        return sorted(kept, key=lambda one: (one.document.created_at, one.key))
+        yield from (one for one in read if one is not None)
 
     def forget(self, source: str, before: date) -> None:
         """Remove local copies that no night of this source looks at any more."""

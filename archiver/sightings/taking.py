@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archiver import layout, retention
 from archiver.archive import Archive
@@ -22,7 +23,6 @@ from archiver.capture import MappedSource
 from archiver.errors import SourceRetiredError
 from archiver.mapping import CLOCK_SLACK, MappedPage
 from archiver.ports import Progress, StoredObject, Window
-from archiver.recognition import microseconds
 from archiver.retired import read_retirements
 from archiver.rows import Ints, Mask, instants_of, within
 from archiver.sightings.entries import ENTRY, Entries, Observer, joined, versions
@@ -115,8 +115,8 @@ class _Taker:
     """The first day that is not closed yet: what was done by then is, or will be, sealed."""
     _last: date = field(init=False)
     """Tomorrow: an end may lie some hours ahead of us."""
-    _before: set[bytes] = field(default_factory=set)
-    """What was sighted under these days or the one before, and need not be again."""
+    _before: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    """What was sighted under these days or the one before, and need not be again; sorted."""
 
     def __post_init__(self) -> None:
         """Look at the clock, and derive keys."""
@@ -131,10 +131,11 @@ class _Taker:
         now = self.archive.clock.now()
         # Also the day before: it was sighted until it closed, and the next look begins there.
         days = days_from(self._first - timedelta(days=1), self._last)
-        before = Sightings(self.archive).of(self.mapped.source.name, days)
-        for one in before:
-            self._before.update(versions(one.entries))
-        last = max((one.document.until for one in before), default=None)
+        last, seen = None, [self._before]
+        for one in Sightings(self.archive).of(self.mapped.source.name, days):
+            seen.append(versions(one.entries))
+            last = max(last or one.document.until, one.document.until)
+        self._before = np.unique(np.concatenate(seen))
         # A clock that was ahead must not leave a gap.
         found = None if last is None else min(last, now) - OVERLAP
         return (found or midnight(self._first, self.archive.rules.zone)).astimezone(UTC)
@@ -142,30 +143,20 @@ class _Taker:
     def chosen(self, page: MappedPage, window: Window) -> tuple[Mask, Ints]:
         """Return which orders of a page are looked at, and under which day each is filed.
 
-        That of its end or its change, whichever is later: with the sealing of that day the
-        archive must have it as it is now.
+        That of its end, or the first one that is not closed yet: when that is sealed the archive
+        must have the order as it is now.
         """
         rules, orders = self.archive.rules, page.orders
-        ends = instants_of(orders["completed_at"], 0)
-        changed = instants_of(page.changed_at, 0)
         inside = within(orders["completed_at"], window) | within(page.changed_at, window)
-        ended = local_days(ends, rules.zone)
+        ended = local_days(instants_of(orders["completed_at"], 0), rules.zone)
         floor = retention.first_kept_day(self._first, rules.retention)
         inside &= ended >= day_number(max(floor, rules.since or floor))
-        limit = microseconds(window.end)
-        late = np.where(changed < limit, np.maximum(ends, changed), ends)
-        days = local_days(late, rules.zone)
-        return inside, days.clip(day_number(self._first), day_number(self._last))
+        return inside, ended.clip(day_number(self._first), day_number(self._last))
 
     def store(self, day: date, entries: Entries, since: datetime) -> list[Taken]:
         """Take what was not sighted before; store as much as fills sightings."""
-        fresh = np.zeros(len(entries), np.bool_)
-        for row, version in enumerate(versions(entries)):
-            if version not in self._before:
-                fresh[row] = True
-                self._before.add(version)
-        waiting = self.waiting.get(day, np.zeros(0, ENTRY))
-        self.waiting[day] = joined([waiting, entries[fresh]])
+        fresh = entries[~np.isin(versions(entries), self._before)]
+        self.waiting[day] = joined([self.waiting.get(day, np.zeros(0, ENTRY)), fresh])
         taken = []
         while len(self.waiting[day]) >= ROWS:
             # Only the last one says that all was seen: the process may die before it.

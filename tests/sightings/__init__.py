@@ -1,0 +1,1 @@
+"""Orders between their end and their night: sighted, changed, compared."""
