@@ -106,6 +106,23 @@ class ClusterUnavailableError(ArchiverError):
     next = "archiver backfill --help"
 
 
+class SightLateError(ArchiverError):
+    """This host used to look for what has just ended, and has not done so for a while."""
+
+    exit = Exit.TRY_LATER
+    code = "sight-late"
+    en = (
+        "No look at what has just ended was made for {hours} h on this host: orders can be changed "
+        "unseen until their night. See to the timer; if this host is not to look any more, "
+        "remove {path}"
+    )
+    zh = (
+        "本机已有 {hours} 小时未为刚完成的订单留痕：在封存之前，订单可能被改动而不被察觉。"
+        "请检查定时任务；若本机不再负责留痕，请删除 {path}"
+    )
+    next = "archiver sight"
+
+
 class LocalDiskError(ArchiverError):
     """The local disk is full or cannot be written."""
 

@@ -85,6 +85,7 @@ def _sources(installation: "Installation", name: str | None) -> list["MappedSour
 
 
 def _sighted(call: Call, installation: "Installation", sources: list["MappedSource"]) -> Report:
+    from archiver.last_look import note_look
     from archiver.run_locks import sight_lock
     from archiver.sightings import look_around
     from cli.screen import Bar
@@ -96,8 +97,11 @@ def _sighted(call: Call, installation: "Installation", sources: list["MappedSour
     ):
         archive = installation.archive(to_seal=True)
         call.archive = archive.id
-        circle = partial(installation.circle, archive)
-        looked = look_around(archive, installation.catalog(archive), sources, bar, circle)
+        catalog, circle = installation.catalog(archive), partial(installation.circle, archive)
+        began = archive.clock.now()
+        looked = look_around(archive, catalog, sources, bar, circle)
+        if len(looked.sights) == len(installation.configuration.source):
+            note_look(installation.index_folder, began)
 
     def show(console: "Console") -> None:
         from cli.views.sightings import show_sights

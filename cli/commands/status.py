@@ -64,6 +64,7 @@ SHOWN_DAYS = 5
 )
 def status(call: Call, *, orphans: bool) -> Report:
     """Survey the archive."""
+    from archiver.last_look import last_look, late_look
     from archiver.lockproof import latest_proof
     from archiver.metrics import Survey
     from archiver.spreading.fields import witness_fields
@@ -95,6 +96,9 @@ def status(call: Call, *, orphans: bool) -> Report:
     waiting = len(catalog.entries) - ledger.taken.manifests
     told, troubles = _told(installation, archive, ledger.size)
     call.survey = replace(call.survey, spread=told)
+    looked = last_look(installation.index_folder)
+    if late := late_look(installation.index_folder, archive.clock.now()):
+        troubles = [*troubles, late]
     alarms += [alarm_of(one, call.language, call.named_config) for one in troubles]
     leftovers = _leftovers(call, installation, catalog) if orphans else None
     now = archive.clock.now()
@@ -125,6 +129,7 @@ def status(call: Call, *, orphans: bool) -> Report:
         fields={
             **status_fields(found, lock, archive.document.name, archive.settings.description),
             "lock_proof_age_s": _age_seconds(archive, proof),
+            "last_look": instant(looked) if looked else None,
             "ledger": ledger_fields(ledger, installation, waiting),
             **witness_fields(told, call.language),
             "verification": coverage_fields(coverage),

@@ -99,6 +99,21 @@ def test_a_look_needs_a_source_and_no_days(founded: Terminal) -> None:
     assert "main" in lost.document["alarms"][0]["message"]
 
 
+def test_status_tells_that_a_host_has_stopped_looking(
+    founded: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    founded.shop(days=2)
+    assert founded.json("status").document["last_look"] is None
+    assert founded.json("sight").exit == 0
+    before = founded.json("status")
+    assert before.document["last_look"] is not None
+    in_two_days(monkeypatch)
+    told = founded.json("status")
+    assert ("sight-late" in before.codes, "sight-late" in told.codes) == (False, True)
+    (founded.folder / "index" / "sight.last").write_text("damaged")
+    assert "sight-late" not in founded.json("status").codes
+
+
 def test_two_looks_at_once_are_told_apart(founded: Terminal) -> None:
     founded.shop(days=2)
     with sight_lock(founded.folder / "index"):
