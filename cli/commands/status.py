@@ -10,6 +10,7 @@ import click
 from archiver.errors import ArchiverError, Exit, RollbackError, highest
 from cli.commands.init import lock_word
 from cli.commands.ledger import ledger_fields
+from cli.commands.nightly import instant
 from cli.options import Call, command
 from cli.report import Alarm, Report, alarm_of
 

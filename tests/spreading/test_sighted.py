@@ -12,7 +12,7 @@ from archiver.witnesses import FileWitness
 from archiver.witnesses.file import line
 from tests.archives import Silent
 from tests.desk import Desk
-from tests.test_sightings import mapped, shop, sold
+from tests.sightings.sales import mapped, shop, sold
 from tests.witnesses.logs import SmallLog
 
 
