@@ -26,6 +26,7 @@ from archiver.lookup.question import Conditions, Fact, Question
 from archiver.lookup.reporting import Sales, sales
 from archiver.lookup.scanning import Scanner, ScanTooLargeError
 from archiver.lookup.shown import instant
+from archiver.lookup.standing import LEAVES as STANDING_LEAVES
 from archiver.policy import MayAsk, Role
 from archiver.ports import Progress
 from archiver.refusals import NotAllowedError, PurposeMissingError
@@ -171,6 +172,8 @@ class Answering:
         return self._record("report", question, outcome, objects=made.objects), made
 
     def _search(self, question: Question, columns: Sequence[str] = LISTED) -> Found:
+        if question.conditions.standing is not None:
+            columns = tuple(dict.fromkeys((*columns, *STANDING_LEAVES)))
         if question.facts:
             return self.finder.find(question, columns)
         if not question.conditions.timed:
@@ -363,6 +366,7 @@ def filters_of(question: Question) -> Mapping[str, str]:
         "channel": asked.channel,
         "amount": str(asked.amount) if asked.amount is not None else None,
         "source": asked.source,
+        "standing": asked.standing,
         "page": "next" if question.after else None,
     }
     return {name: text for name, text in told.items() if text is not None}

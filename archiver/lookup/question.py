@@ -16,6 +16,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from archiver.errors import RequestError, Said
+from archiver.lookup.standing import STANDINGS
 from schemas.orders import OUTCOMES
 
 MAX_CHARACTERS: Final = 1_000
@@ -66,6 +67,8 @@ class Conditions:
     amount: Decimal | None = None
     """What was paid."""
     source: str | None = None
+    standing: str | None = None
+    """One of `archiver.lookup.standing.STANDINGS`."""
 
     @property
     def timed(self) -> bool:
@@ -80,9 +83,8 @@ class Conditions:
     @property
     def any(self) -> bool:
         """They ask for something beyond the time."""
-        return bool(self.outcomes or self.product or self.channel or self.source) or (
-            self.amount is not None
-        )
+        words = (self.outcomes, self.product, self.channel, self.source, self.standing)
+        return any(words) or self.amount is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +153,7 @@ def conditions(
     amount: str | None = None,
     source: str | None = None,
     sources: Sequence[str] = (),
+    standing: str | None = None,
 ) -> Conditions:
     """Return conditions from what was said.
 
@@ -164,6 +167,7 @@ def conditions(
         amount: In major units, `12.5`.
         source: A source's name.
         sources: The names there are.
+        standing: One of `STANDINGS`.
 
     Raises:
         RequestError: Something cannot be meant.
@@ -197,6 +201,13 @@ def conditions(
                 f"--source：没有该数据源的封存记录，可用：{known}",
             )
         )
+    if standing is not None and standing not in STANDINGS:
+        raise RequestError(
+            detail=Said(
+                f"there is no such standing; there are {', '.join(STANDINGS)}",
+                f"没有该类别，可用：{'、'.join(STANDINGS)}",
+            )
+        )
     return Conditions(
         start=midnight(first, zone, "--from") if first else None,
         end=midnight(last, zone, "--to") + timedelta(days=1) if last else None,
@@ -205,6 +216,7 @@ def conditions(
         channel=channel.strip() if channel is not None else None,
         amount=_amount(amount) if amount is not None else None,
         source=source,
+        standing=standing,
     )
 
 
@@ -225,6 +237,7 @@ def digest(question: Question, tokens: Sequence[str]) -> str:
         asked.channel,
         str(asked.amount) if asked.amount is not None else None,
         asked.source,
+        asked.standing,
     ]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 

@@ -19,7 +19,7 @@ from archiver.index import Hit, PartitionPlace
 from archiver.lookup.finding import CHUNK, Finder, Found, FoundOrder, position_of
 from archiver.lookup.opening import LISTED, whole_partition
 from archiver.lookup.question import Conditions, Cursor, Fact, Question, digest
-from archiver.lookup.sifting import LEAVES, caged, sift
+from archiver.lookup.sifting import caged, leaves, sift
 from archiver.lookup.values import sought
 from archiver.ports import Progress
 
@@ -28,7 +28,8 @@ MOST_ROWS: Final = 200_000
 PATIENCE: Final = timedelta(minutes=5)
 AHEAD: Final = 3
 """Partitions that are fetched and decrypted beside the one that is sifted."""
-COLUMNS: Final = (*LEAVES, "order_id", "revision")
+COLUMNS: Final = ("order_id", "revision")
+"""What a scan reads beside what conditions look at."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -112,7 +113,7 @@ class Scanner:
         until = self.finder.now() + self.patience
         self.progress.start("", len(places))
         with caged() as connection:
-            for place, tables in self._tables(places, found):
+            for place, tables in self._tables(places, found, (*leaves(asked), *COLUMNS)):
                 for group, table in enumerate(tables):
                     chosen = sift(connection, table, asked)
                     seen += _sightings(place, group, chosen, table)
@@ -144,14 +145,14 @@ class Scanner:
         return [place for place in places if place.key in may]
 
     def _tables(
-        self, places: Sequence[PartitionPlace], found: Found
+        self, places: Sequence[PartitionPlace], found: Found, columns: Sequence[str]
     ) -> Iterator[tuple[PartitionPlace, list[pa.Table]]]:
         """Yield the row groups of each partition, some partitions ahead."""
         opener = self.finder.opener
         waiting = iter(places)
 
         def read(place: PartitionPlace) -> list[pa.Table]:
-            return list(whole_partition(opener.archive, opener.keys, place, COLUMNS))
+            return list(whole_partition(opener.archive, opener.keys, place, columns))
 
         ahead = deque(
             (place, opener.executor.submit(read, place)) for place in islice(waiting, AHEAD)

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from archiver.lookup.question import Conditions
+from archiver.lookup.standing import LEAVES as STANDING_LEAVES
+from archiver.lookup.standing import standings
 from archiver.search_tokens import folded
 
 LEAVES: Final = (
@@ -30,7 +32,8 @@ LEAVES: Final = (
     "payments.list.element.channel",
     "payments.list.element.amount",
 )
-"""What conditions look at."""
+"""What conditions look at, but for the standing."""
+_STANDING_COLUMNS: Final = tuple(dict.fromkeys(leaf.split(".")[0] for leaf in STANDING_LEAVES))
 
 MEMORY_LIMIT: Final = "512MB"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,7 +70,7 @@ def sift(
 
     Args:
         connection: From `caged`.
-        orders: At least `LEAVES` of ORDER_V1.
+        orders: At least `leaves` of ORDER_V1.
         conditions: What must hold.
     """
     clauses, values = _clauses(conditions)
@@ -84,7 +87,21 @@ def sift(
         ).fetchall()
     finally:
         connection.unregister("orders")
-    return [place for (place,) in rows]
+    places = [place for (place,) in rows]
+    if conditions.standing is None:
+        return places
+    chosen = orders.select(_STANDING_COLUMNS).take(pa.array(places, pa.int64())).to_pylist()
+    return [
+        place
+        for place, order in zip(places, chosen, strict=True)
+        if conditions.standing in standings(order)
+    ]
+
+
+def leaves(asked: Conditions) -> tuple[str, ...]:
+    """Return what conditions look at."""
+    more = () if asked.standing is None else STANDING_LEAVES
+    return tuple(dict.fromkeys((*LEAVES, *more)))
 
 
 def _clauses(asked: Conditions) -> tuple[list[str], list[object]]:
