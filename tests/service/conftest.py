@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from archiver.desk import Desk
+from archiver.service.pages.console import console
 from tests.operators.people import CHEAP
 from tests.service.world import AWAY, World, living
 
@@ -13,7 +14,7 @@ from tests.service.world import AWAY, World, living
 def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Desk, "costs", CHEAP)
-        with living(tmp_path_factory.mktemp("service")) as made:
+        with living(tmp_path_factory.mktemp("service"), pages=console()) as made:
             yield made
 
 

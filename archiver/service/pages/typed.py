@@ -79,8 +79,6 @@ def _plain(label: str) -> str:
 
 
 def _by_form(text: str) -> Sequence[tuple[str, str]]:
-    if _MAIL.fullmatch(text):
-        return _all(("contact", "account", "target"), text)
     address = _address(text)
     if address is not None:
         return _all(("ip",), address)
@@ -88,19 +86,24 @@ def _by_form(text: str) -> Sequence[tuple[str, str]]:
     digits, joined = text.translate(_IN_PHONES), text.translate(_BLANKS)
     if mobile := _MOBILE.fullmatch(digits):
         return (*_all(("contact", "target", "account"), mobile[1]), ("order", joined))
-    if _ABROAD.fullmatch(digits):
-        return _all(("contact", "target", "account"), digits)
-    if _LANDLINE.fullmatch(joined):
-        return (*_all(("contact", "target"), digits), ("order", joined))
-    if _NUMBER.fullmatch(joined):
-        if len(joined) >= LONG_NUMBER:
-            return _all(("payment", "order"), joined)
-        if len(joined) in SHORT_NUMBER:
-            return _all(("order", "account", "contact", "target"), joined)
-        return _all(("order", "payment", "account"), joined)
-    if _NUMBER_LIKE.fullmatch(text):
-        return _all(("order", "payment", "account", "merchant"), text)
+    for form, kinds, value in (
+        (_MAIL.fullmatch(text), ("contact", "account", "target"), text),
+        (_ABROAD.fullmatch(digits), ("contact", "target", "account"), digits),
+        (_LANDLINE.fullmatch(joined), ("contact", "target"), digits),
+        (_NUMBER.fullmatch(joined), _of_digits(len(joined)), joined),
+        (_NUMBER_LIKE.fullmatch(text), ("order", "payment", "account", "merchant"), text),
+    ):
+        if form:
+            return _all(kinds, value)
     return _all(("account", "contact", "merchant", "order"), text)
+
+
+def _of_digits(count: int) -> tuple[str, ...]:
+    if count >= LONG_NUMBER:
+        return ("payment", "order")
+    if count in SHORT_NUMBER:
+        return ("order", "account", "contact", "target")
+    return ("order", "payment", "account")
 
 
 def _all(kinds: Sequence[str], value: str) -> Sequence[tuple[str, str]]:
