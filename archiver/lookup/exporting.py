@@ -81,15 +81,27 @@ def write_export(path: Path, orders: Sequence[Row], access: str) -> int:
         LocalDiskError: The disk refused. Nothing is left.
         RequestError: A value is too long for a cell of this format.
     """
-    kind = format_of(path)
-    if kind == "jsonl":
-        content = _jsonl(orders, access)
-    else:
-        rows = [flat(order, access) for order in orders]
-        names = list(dict.fromkeys(name for row in rows for name in row)) or ["access"]
-        content = {"csv": _csv, "xlsx": _xlsx, "parquet": _parquet}[kind](names, rows)
+    content = exported(format_of(path), orders, access)
     write_new(path, content)
     return len(content)
+
+
+def exported(kind: str, orders: Sequence[Row], access: str) -> bytes:
+    """Return orders as the content of a file.
+
+    Args:
+        kind: One of `FORMATS`.
+        orders: As they are shown.
+        access: The number of the access record.
+
+    Raises:
+        RequestError: A value is too long for a cell of this format.
+    """
+    if kind == "jsonl":
+        return _jsonl(orders, access)
+    rows = [flat(order, access) for order in orders]
+    names = list(dict.fromkeys(name for row in rows for name in row)) or ["access"]
+    return {"csv": _csv, "xlsx": _xlsx, "parquet": _parquet}[kind](names, rows)
 
 
 def flat(order: Row, access: str) -> dict[str, str | None]:

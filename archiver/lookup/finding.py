@@ -74,6 +74,8 @@ class Finder:
     """When a partition may be destroyed: asked only of one that is gone."""
     last_of: Callable[[str], str] = str
     """The source that continues a retired one in the end: asked only where an id is in several."""
+    advance: Callable[[int], None] = lambda _rows: None
+    """Told how many rows more were looked at."""
 
     def find(self, question: Question, columns: Sequence[str] = LISTED) -> Found:
         """Return a page of orders.
@@ -109,6 +111,7 @@ class Finder:
                 return found
             opened += len(batch)
             behind = batch[-1].cursor
+            self.advance(len(batch))
             search.learn(batch, whole=len(batch) < want and question.after is None)
             found.orders += search.satisfying(batch)
             if len(batch) < want:

@@ -14,7 +14,8 @@ from archiver.lookup.standing import STANDINGS
 from archiver.policy import MayAsk, Role
 from archiver.service.pages.typed import KINDS, Reading, readings
 
-PAGE: Final = 20
+PAGE: Final = 10
+"""Orders: the watch counts what is shown, and two pages must not look like a harvest."""
 LONGEST: Final[Mapping[str, int]] = {
     "typed": 200,
     "purpose": 120,

@@ -1,12 +1,25 @@
 """The console as the application takes it: its routes, whom each admits, its view of problems."""
 
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter
 
 from archiver.service.app import Pages
-from archiver.service.pages import asking, entry
+from archiver.service.pages import (
+    asking,
+    deciding,
+    entry,
+    people,
+    revealing,
+    surveying,
+    taking,
+)
 from archiver.service.pages.framing import problem_page
+from archiver.service.pages.jobs import Jobs
+from archiver.service.pages.surveying import Surveyor
 from archiver.service.table import Admits, Table, To
 
 _ANYONE: Final = Admits(to=To.ANYONE, page=True, form=True)
@@ -29,12 +42,53 @@ TABLE: Final[Table] = {
     ("POST", "/search"): _page("find"),
     ("GET", "/found"): _page("find"),
     ("GET", "/order"): _page("show"),
+    ("GET", "/reveal"): _page("reveal"),
+    ("POST", "/reveal"): _page("reveal"),
+    ("GET", "/approvals"): _page("approvals"),
+    ("POST", "/approvals"): _page("approve"),
+    ("GET", "/exports"): _page("export"),
+    ("POST", "/exports"): _page("export"),
+    ("POST", "/exports/start"): _page("export", fresh=True),
+    ("POST", "/exports/take"): _page("export"),
+    ("GET", "/status"): _page(),
+    ("GET", "/access"): _page("access log"),
+    ("GET", "/operators"): _page("operator list"),
+    ("POST", "/operators/add"): _page("operator add"),
+    ("POST", "/operators/reset"): _page("operator reset"),
+    ("POST", "/operators/disable"): _page("operator disable"),
+    ("POST", "/operators/release"): _page("operator release"),
 }
 
 
-def console() -> Pages:
-    """Return the console."""
+PARTS: Final = (entry, asking, revealing, deciding, taking, surveying, people)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console(Pages):
+    """The console, and what its pages share on one node."""
+
+    surveyor: Surveyor
+    jobs: Jobs
+
+
+def console(begin: Callable[[Callable[[], None]], None] | None = None) -> Console:
+    """Return the console.
+
+    Args:
+        begin: Starts something behind whoever looks; in a thread, if not given.
+    """
     router = APIRouter()
-    for part in (entry, asking):
+    for part in PARTS:
         router.routes.extend(part.router.routes)
-    return Pages(router=router, table=TABLE, problem=problem_page)
+    start = begin or _in_a_thread
+    return Console(
+        router=router,
+        table=TABLE,
+        problem=problem_page,
+        surveyor=Surveyor(start),
+        jobs=Jobs(start),
+    )
+
+
+def _in_a_thread(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="console", daemon=True).start()

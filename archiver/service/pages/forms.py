@@ -58,6 +58,64 @@ class SearchSent(Sent):
         return {**self.model_dump(exclude={"csrf", "q"}), "typed": self.q}
 
 
+class RevealSent(Sent):
+    """A step of the reveal dialog."""
+
+    o: Address = ""
+    q: Address = ""
+    case: Short = ""
+    code: Short = ""
+
+
+class DecisionSent(Sent):
+    """What becomes of a request."""
+
+    number: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    decision: Short = ""
+    code: Short = ""
+
+
+class NewOperatorSent(Sent):
+    """Somebody who will be an operator, or has lost his phone."""
+
+    name: Short = ""
+    role: Short = ""
+    password: Text = ""
+    code: Short = ""
+
+
+class NameSent(Sent):
+    """An operator."""
+
+    name: Short = ""
+    code: Short = ""
+
+
+class SubjectSent(Sent):
+    """Whose block is lifted."""
+
+    subject: Short = ""
+    code: Short = ""
+
+
+class QuestionSent(Sent):
+    """A question, sealed."""
+
+    question: Address = ""
+
+
+class StartSent(QuestionSent):
+    """An export."""
+
+    format: Short = ""
+
+
+class JobSent(Sent):
+    """A file that is ready."""
+
+    job: Short = ""
+
+
 def frame_of(request: Request, service: Served, visited: Visited) -> Frame:
     """Return a request as its page needs it."""
     return Frame(request=request, service=service, visitor=visited)
@@ -68,3 +126,11 @@ LoginForm = Annotated[LoginSent, Form()]
 CodeForm = Annotated[CodeSent, Form()]
 SearchForm = Annotated[SearchSent, Form()]
 PlainForm = Annotated[Sent, Form()]
+RevealForm = Annotated[RevealSent, Form()]
+DecisionForm = Annotated[DecisionSent, Form()]
+NewOperatorForm = Annotated[NewOperatorSent, Form()]
+NameForm = Annotated[NameSent, Form()]
+SubjectForm = Annotated[SubjectSent, Form()]
+QuestionForm = Annotated[QuestionSent, Form()]
+StartForm = Annotated[StartSent, Form()]
+JobForm = Annotated[JobSent, Form()]
