@@ -30,6 +30,7 @@ def serve(call: Call, *, port: int | None) -> Report:
     """Serve until the end."""
     from dataclasses import replace
 
+    from archiver.service.pages.console import console
     from archiver.service.serving import serve as serving
     from cli.logs import show_log
 
@@ -43,6 +44,7 @@ def serve(call: Call, *, port: int | None) -> Report:
     serving(
         installation,
         call.config,
+        pages=console(),
         ready=lambda address: click.echo(call.words("serve.ready", address=address), err=True),
     )
     return Report()

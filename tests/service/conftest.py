@@ -1,6 +1,6 @@
 """One world for all who ask the service."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -10,11 +10,16 @@ from tests.operators.people import CHEAP
 from tests.service.world import AWAY, World, living
 
 
+def at_once(work: Callable[[], None]) -> None:
+    """Do what a page begins behind whoever looks before the page is answered."""
+    work()
+
+
 @pytest.fixture(scope="session")
 def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Desk, "costs", CHEAP)
-        with living(tmp_path_factory.mktemp("service"), pages=console()) as made:
+        with living(tmp_path_factory.mktemp("service"), pages=console(at_once)) as made:
             yield made
 
 

@@ -1,11 +1,9 @@
 """Somebody in a browser without a window: follows links and sends forms as a page gives them."""
 
-import html
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import httpx
@@ -76,7 +74,7 @@ class Surfer:
     def go(self, path: str, **more: Any) -> "Surfer":  # noqa: ANN401  passed on
         """Open an address and follow where it sends him."""
         self.answer = self.browser.get(path, follow_redirects=True, **more)
-        return self
+        return self._looked()
 
     def send(self, action: str, **values: str) -> "Surfer":
         """Fill in the form of this action on the page, and send it."""
@@ -92,7 +90,7 @@ class Surfer:
             headers={"content-type": "application/x-www-form-urlencoded", **headers},
             follow_redirects=True,
         )
-        return self
+        return self._looked()
 
     def follow(self, text: str) -> "Surfer":
         """Follow the first link with this text."""
@@ -108,6 +106,12 @@ class Surfer:
     def find(self, typed: str, purpose: str = "售后", **more: str) -> "Surfer":
         """Type something into the box."""
         return self.go("/search").send("/search", q=typed, purpose=purpose, **more)
+
+    def _looked(self) -> "Surfer":
+        """Hold what holds for every page, wherever a test goes."""
+        if self.page.headers["content-type"].startswith("text/html"):
+            require_clean(self.page)
+        return self
 
     @property
     def page(self) -> httpx.Response:
@@ -147,11 +151,39 @@ def surfer(world: World, name: str | None = None, address: str = HOME, lang: str
     return made.login(name) if name else made
 
 
-def escaped(text: str) -> str:
-    """Return text as a page must carry it."""
-    return html.escape(text)
+MAX_BYTES: Final = 60_000
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+LINKS: Final = ("href", "src", "action", "formaction", "poster", "data")
 
 
-def titles(page: str) -> list[str]:
-    """Return the headings of a page."""
-    return re.findall(r"<h[12][^>]*>(.*?)</h[12]>", page, re.DOTALL)
+def require_clean(answer: httpx.Response) -> None:
+    """Hold that a page is small, is kept nowhere, and has nothing that runs or leads elsewhere."""
+    assert len(answer.content) <= MAX_BYTES, len(answer.content)
+    assert answer.headers["content-security-policy"] == POLICY
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    reader = _Reader()
+    reader.feed(answer.text)
+    scripts = [told for tag, told in reader.tags if tag == "script"]
+    assert [one["src"].partition("?")[0] for one in scripts] == ["/static/console.js"]
+    for tag, told in reader.tags:
+        assert tag in TAGS, tag
+        assert not any(name.startswith("on") or name == "style" for name in told), (tag, told)
+        for name in LINKS:
+            assert told.get(name, "/").startswith(("/", "#main")), (tag, told)
+            assert not told.get(name, "").startswith("//"), (tag, told)
+
+
+TAGS: Final = frozenset(
+    (
+        *("html", "head", "meta", "title", "link", "script", "body", "header", "main", "footer"),
+        *("a", "div", "svg", "path", "span", "nav", "form", "input", "button", "label", "select"),
+        *("option", "datalist", "details", "summary", "strong", "p", "small", "h1", "h2", "b", "i"),
+        *("section", "dl", "dt", "dd", "table", "caption", "thead", "tbody", "tr", "th", "td"),
+        *("time", "ul", "ol", "li", "code", "progress", "figure"),
+    )
+)
+"""What our templates write; a tag that is not among these came from somebody else."""

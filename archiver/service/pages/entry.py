@@ -84,7 +84,7 @@ def confirm(frame: Framed, sent: CodeForm) -> Response:
     except ArchiverError as error:
         notice, status = frame.notice(error)
         return frame.answer("confirm", "", status=status, notices=[notice], back=back)
-    return RedirectResponse(back, HTTPStatus.SEE_OTHER)
+    return frame.on(back, "confirm.done")
 
 
 @router.get("/language")

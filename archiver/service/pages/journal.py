@@ -40,7 +40,8 @@ def rows(entries: Iterable[Chained], zone: ZoneInfo, words: Words) -> Sequence[R
 
 def _row(one: Chained, zone: ZoneInfo, words: Words) -> Row:
     entry, name = one.entry, f"access.{one.entry.outcome}"
-    filters = " ".join(f"{key}={value}" for key, value in entry.filters.items())
+    act = f"act.{entry.command.replace(' ', '-')}"
+    filters = " ".join(f"{key}={_plain(value, zone)}" for key, value in entry.filters.items())
     asked = [f"{value.kind} {value.token[:LETTERS]}" for value in entry.question[:TOKENS]]
     if len(entry.question) > TOKENS:
         asked.append(f"+{len(entry.question) - TOKENS}")
@@ -50,7 +51,7 @@ def _row(one: Chained, zone: ZoneInfo, words: Words) -> Row:
         at=at(one.at, zone),
         operator=entry.operator or words("access.host"),
         origin=entry.origin.removeprefix("ip:"),
-        act=entry.command,
+        act=words(act) if words.knows(act) else entry.command,
         question=", ".join([*asked, *([filters] if filters else [])]),
         why=" · ".join(why),
         count=str(entry.count) if entry.count else "",
@@ -58,3 +59,12 @@ def _row(one: Chained, zone: ZoneInfo, words: Words) -> Row:
         said=words(name) if words.knows(name) else str(entry.outcome),
         detail=entry.detail or "",
     )
+
+
+def _plain(value: str, zone: ZoneInfo) -> str:
+    """Return a filter's value, an instant as the archive's clocks show it."""
+    try:
+        told = at(value, zone) if value.endswith("Z") else None
+    except ValueError:
+        told = None
+    return value if told is None else told.minute_of_day

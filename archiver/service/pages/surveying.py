@@ -16,10 +16,10 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from archiver import layout
-from archiver.archive import Archive
+from archiver.archive import Archive, SignedDocument
 from archiver.catalog import Catalog
 from archiver.errors import ArchiverError
-from archiver.lockproof import Proven, Stale, judge_proof, latest_proof
+from archiver.lockproof import latest_proof, require_proof
 from archiver.service.house import Service
 from archiver.service.pages.drawing import Notice
 from archiver.service.pages.forms import Framed, Short
@@ -45,7 +45,7 @@ class Seen:
 
     at: datetime
     status: Status
-    proof: LockProof | None
+    proof: SignedDocument[LockProof] | None
     bills: Sequence[Reconciliation]
 
 
@@ -96,7 +96,7 @@ class Surveyor:
             status=survey(
                 catalog, archive.rules, now, names, installation.configuration.alarms.sealed_by
             ),
-            proof=None if proof is None else proof.document,
+            proof=proof,
             bills=_bills(archive),
         )
         return self._seen
@@ -178,27 +178,22 @@ def _tiles(frame: Frame, seen: Seen) -> Sequence[Mapping[str, Any]]:
     ]
 
 
-def _proof_tile(frame: Frame, proof: LockProof | None) -> Mapping[str, Any]:
+def _proof_tile(frame: Frame, proof: SignedDocument[LockProof] | None) -> Mapping[str, Any]:
     words, service = frame.words, frame.service
     tile: dict[str, Any] = {"title": words("status.proof")}
     if proof is None:
         value, more = words("status.proof-none"), words("status.proof-missing")
         return tile | {"kind": "bad", "value": value, "more": more}
-    now = service.installation.clock.now()
-    age = (now - proof.created_at).days
-    verdict = judge_proof(
-        proof,
-        now=now,
-        store=service.library.archive.settings.description,
-        fenced=service.installation.fenced,
-    )
-    kind = "good" if proof.worm else "warn"
-    if not isinstance(verdict, Proven):
-        kind = "warn" if isinstance(verdict, Stale) else "bad"
+    age = (service.installation.clock.now() - proof.document.created_at).days
+    try:
+        old = require_proof(service.library.archive, proof, fenced=service.installation.fenced)
+        kind = "warn" if old or not proof.document.worm else "good"
+    except ArchiverError:
+        kind = "bad"
     return tile | {
         "kind": kind,
         "value": words("status.proof-days", days=age) if age else words("status.proof-today"),
-        "more": words(f"status.proof-{proof.verdict}"),
+        "more": words(f"status.proof-{proof.document.verdict}"),
     }
 
 
