@@ -30,7 +30,15 @@ from tests.servers.witness import WitnessServer
 T = TypeVar("T")
 ATTEMPTS = 100
 """More than anything tries; with `cap`, what is configured counts."""
-SERVERS = {"mariadb", "postgres", "seaweedfs", "receiver", "witness_server", "time_authority"}
+SERVERS = {
+    "chromium_office",
+    "mariadb",
+    "postgres",
+    "receiver",
+    "seaweedfs",
+    "time_authority",
+    "witness_server",
+}
 
 # Two cores are shared: no deadline, for no test is about time.
 settings.register_profile("test", deadline=None, print_blob=True)

@@ -18,7 +18,7 @@ from archiver.lookup.question import fact
 from archiver.lookup.telling import order_fields
 from archiver.policy import Role
 from archiver.reading_room import period_at
-from archiver.refusals import LoginNeededError, SecondFactorNeededError
+from archiver.refusals import BlockedError, LoginNeededError, SecondFactorNeededError
 from archiver.service.library import Seat
 from archiver.service.pages.asked import TABS, Asked, allowed, as_fact, kinds_of
 from archiver.service.pages.dossier import dossier, period_rows
@@ -32,7 +32,7 @@ from archiver.service.pages.typed import Reading
 router = APIRouter(include_in_schema=False)
 
 PURPOSES: Final = 4
-_ELSEWHERE: Final = (LoginNeededError, SecondFactorNeededError)
+_ELSEWHERE: Final = (LoginNeededError, SecondFactorNeededError, BlockedError)
 """Answered by another page."""
 
 

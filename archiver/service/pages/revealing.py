@@ -15,7 +15,12 @@ from archiver.errors import ArchiverError
 from archiver.lookup.answering import grounds
 from archiver.operators import Approval
 from archiver.policy import APPROVALS
-from archiver.refusals import ApprovalNeededError, BlockedError, LoginNeededError
+from archiver.refusals import (
+    ApprovalNeededError,
+    BlockedError,
+    LoginNeededError,
+    SecondFactorNeededError,
+)
 from archiver.reveal import Revealed, Revealing
 from archiver.service.pages.asked import Asked
 from archiver.service.pages.asking import order_href
@@ -27,7 +32,7 @@ router = APIRouter(include_in_schema=False)
 
 SECONDS: Final = 60
 """How long a secret stands on the screen; `console.css` counts as long."""
-_ELSEWHERE: Final = (LoginNeededError, BlockedError)
+_ELSEWHERE: Final = (LoginNeededError, SecondFactorNeededError, BlockedError)
 
 
 class _CodeWantedError(Exception):
