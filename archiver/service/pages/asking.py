@@ -75,7 +75,7 @@ def found(frame: Framed, q: Sealed) -> Response:
             zone = seat.answering.zone
             sources = [one.source for one in seat.answering.coverage.sources]
             answered = seat.answering.find(asked.question(reading, zone, sources))
-            service.told_of(visited, seat.unusual)
+            service.told_of(seat.unusual)
             return _shown(frame, seat, asked, reading, answered)
     except _ELSEWHERE:
         raise
@@ -93,7 +93,7 @@ def order(frame: Framed, o: Sealed, q: Sealed) -> Response:
         answered = seat.answering.show(
             "show", fact("order", name["order"]), name["source"], name.get("revision")
         )
-        service.told_of(visited, seat.unusual)
+        service.told_of(seat.unusual)
         if not answered.orders:
             return _form(frame, asked, [Notice(text=frame.words("answer." + answered.answer))])
         (one,) = answered.orders

@@ -1,6 +1,7 @@
 """The approvals page: what waits for somebody else, and what became of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from archiver.service.pages.drawing import Notice
 from archiver.service.pages.forms import DecisionForm, Framed
 from archiver.service.pages.framing import Frame
 from archiver.service.pages.shapes import at
+from archiver.service.routes.approvals import decided
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,19 +34,12 @@ def approvals(frame: Framed) -> Response:
 def decide(frame: Framed, sent: DecisionForm) -> Response:
     """Grant or refuse a request, with a fresh code."""
     frame.require_form(sent.csrf)
-    desk, granted = frame.visitor.desk, sent.decision == "grant"
+    granted = sent.decision == "grant"
     try:
         if sent.decision not in ("grant", "refuse"):
             raise RequestError(detail=Said("grant or refuse", "批准或拒绝"))
         session = frame.require_fresh(sent.code)
-        kind = desk.approvals.find(sent.number).kind
-        desk.acting(
-            "approve",
-            session,
-            lambda: desk.approvals.decide(sent.number, session, granted=granted),
-            about=f"{'granted' if granted else 'refused'} {kind}",
-            approval=sent.number,
-        )
+        decided(replace(frame.visitor, session=session), sent.number, granted=granted)
     except ArchiverError as error:
         notice, status = frame.notice(error)
         return _listed(frame, [notice], status)
@@ -56,7 +51,7 @@ def _listed(frame: Frame, notices: Sequence[Notice] = (), status: int = 200) -> 
     desk, now = frame.visitor.desk, frame.service.installation.clock.now()
     waiting = desk.approvals.all()
     numbers = {one.number for one in waiting}
-    decided = [one for one in desk.approvals.all(waiting=False) if one.number not in numbers]
+    past = [one for one in desk.approvals.all(waiting=False) if one.number not in numbers]
     return frame.answer(
         "approvals",
         "approvals",
@@ -64,7 +59,7 @@ def _listed(frame: Frame, notices: Sequence[Notice] = (), status: int = 200) -> 
         notices=notices,
         fresh=frame.is_fresh,
         waiting=[_row(frame, one, now) for one in waiting],
-        decided=[_row(frame, one, now) for one in decided[:DECIDED]],
+        decided=[_row(frame, one, now) for one in past[:DECIDED]],
     )
 
 

@@ -10,33 +10,30 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 from fastapi.responses import Response
+from pydantic import ValidationError
 
 from archiver.errors import ArchiverError
-from archiver.lookup.answering import grounds
 from archiver.operators import Approval
 from archiver.policy import APPROVALS
 from archiver.refusals import (
     ApprovalNeededError,
     BlockedError,
+    CodeRefusedError,
     LoginNeededError,
     SecondFactorNeededError,
 )
-from archiver.reveal import Revealed, Revealing
 from archiver.service.pages.asked import Asked
 from archiver.service.pages.asking import order_href
 from archiver.service.pages.forms import Framed, RevealForm, Sealed
 from archiver.service.pages.framing import Frame
 from archiver.service.pages.shapes import at
+from archiver.service.problems import ProblemError
+from archiver.service.questions import Reveal
+from archiver.service.routes.reveals import revealed
 
 router = APIRouter(include_in_schema=False)
 
-SECONDS: Final = 60
-"""How long a secret stands on the screen; `console.css` counts as long."""
 _ELSEWHERE: Final = (LoginNeededError, SecondFactorNeededError, BlockedError)
-
-
-class _CodeWantedError(Exception):
-    """Everything but the code is settled. No error of ours: it is not recorded as a failure."""
 
 
 @router.get("/reveal")
@@ -61,8 +58,10 @@ def reveal(frame: Framed, sent: RevealForm) -> Response:
     name = frame.unseal("order", sent.o)
     case, code = sent.case.strip(), sent.code.replace(" ", "")
     try:
-        revealed = _revealed(frame, name, asked, case, code)
-    except _CodeWantedError:
+        told = _revealed(frame, name, asked, case, code)
+    except ProblemError as error:
+        if error.problem.code != "code-needed":
+            raise
         return _step(frame, sent.o, asked, "code", case=case)
     except ApprovalNeededError as error:
         waiting = {"number": error.params["number"], "case": case}
@@ -72,45 +71,37 @@ def reveal(frame: Framed, sent: RevealForm) -> Response:
     except ArchiverError as error:
         step = "code" if error.code in ("code-refused", "login-delayed") else "case"
         return _step(frame, sent.o, asked, step, case=case, error=error)
+    secrets = told["order"]["deliveries"]
     return frame.answer(
         "secret",
         "search",
-        seconds=SECONDS,
+        seconds=told["show_seconds"],
         order_href=_order_href(frame, sent.o, asked),
         source=name["source"],
         order_id=name["order"],
-        secrets=revealed.secrets,
-        any_secret=any(one["secret"] for one in revealed.secrets),
-        access=str(revealed.record),
+        secrets=secrets,
+        any_secret=any(one["secret"] for one in secrets),
+        access=told["access"],
     )
 
 
 def _revealed(
     frame: Frame, name: Mapping[str, Any], asked: Asked, case: str, code: str
-) -> Revealed:
-    service, visited = frame.service, frame.visitor
-    section = service.installation.configuration.reveal
-    why = grounds(asked.purpose or None, case or None)
-
-    def given() -> str:
-        if not code:
-            raise _CodeWantedError
-        return code
-
-    with service.library.seat(visited.desk, frame.session, "reveal", why) as seat:
-        revealing = Revealing(
-            desk=visited.desk,
-            session=frame.session,
-            why=why,
-            finder=seat.finder,
-            config=service.config,
-            environment=service.installation.environment,
-            needs_approval=section.approval,
-            daily_cap=section.daily_cap,
+) -> Mapping[str, Any]:
+    """Return what the API answers to the same question: who may, and what is told, is its."""
+    try:
+        question = Reveal(
+            order=name["order"],
+            source=name["source"],
+            purpose=asked.purpose or None,
+            case=case or None,
+            code=code or None,
         )
-        revealed = revealing.reveal(name["order"], name["source"], given)
-        service.told_of(visited, seat.unusual)
-        return revealed
+    except ValidationError:
+        if code:  # nothing else of it is typed without a limit
+            raise CodeRefusedError from None
+        raise
+    return revealed(question, frame.service, frame.visitor)
 
 
 def _step(

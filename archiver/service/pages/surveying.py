@@ -16,18 +16,17 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from archiver import layout
-from archiver.archive import Archive, SignedDocument
-from archiver.catalog import Catalog
-from archiver.errors import ArchiverError
-from archiver.lockproof import latest_proof, require_proof
+from archiver.archive import Archive
+from archiver.errors import ArchiverError, LockProofOldError
+from archiver.service import surveying as survey
 from archiver.service.house import Service
 from archiver.service.pages.drawing import Notice
 from archiver.service.pages.forms import Framed, Short
 from archiver.service.pages.framing import Frame
 from archiver.service.pages.heat import heat
 from archiver.service.pages.shapes import at, size
-from archiver.status import Status, survey
-from schemas.documents import LockProof, Reconciliation
+from archiver.service.pages.words import Words
+from schemas.documents import Reconciliation
 
 router = APIRouter(include_in_schema=False)
 log: Final = logging.getLogger(__name__)
@@ -43,10 +42,13 @@ NAMED_DAYS: Final = 31
 class Seen:
     """What was read, and when."""
 
-    at: datetime
-    status: Status
-    proof: SignedDocument[LockProof] | None
+    state: survey.Seen
     bills: Sequence[Reconciliation]
+
+    @property
+    def at(self) -> datetime:
+        """When."""
+        return self.state.at
 
 
 @dataclass(slots=True)
@@ -55,7 +57,6 @@ class Surveyor:
 
     begin: Callable[[Callable[[], None]], None]
     """Starts something behind whoever looks."""
-    _catalog: Catalog | None = None
     _seen: Seen | None = None
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
@@ -85,20 +86,8 @@ class Surveyor:
             self._reading.release()
 
     def _read(self, service: Service) -> Seen:
-        installation, archive = service.installation, service.library.archive
-        catalog = self._catalog = self._catalog or installation.catalog(archive)
-        catalog.refresh()
-        names = [section.name for section in installation.configuration.source]
-        now = installation.clock.now()
-        proof = latest_proof(archive)
-        self._seen = Seen(
-            at=now,
-            status=survey(
-                catalog, archive.rules, now, names, installation.configuration.alarms.sealed_by
-            ),
-            proof=proof,
-            bills=_bills(archive),
-        )
+        state = service.surveyor.seen()
+        self._seen = Seen(state=state, bills=_bills(service.library.archive))
         return self._seen
 
 
@@ -108,9 +97,9 @@ def status(frame: Framed, source: Short = "") -> Response:
     surveyor: Surveyor = frame.request.app.state.pages.surveyor
     seen = surveyor.seen(frame.service)
     words, zone = frame.words, frame.service.installation.rules.zone
-    by_name = {one.source: one for one in seen.status.sources}
+    by_name = {one.source: one for one in seen.state.status.sources}
     chosen = by_name.get(source) or next(iter(by_name.values()), None)
-    drawn = None if chosen is None else heat(chosen, seen.status.last_closed, words)
+    drawn = None if chosen is None else heat(chosen, seen.state.status.last_closed, words)
     return frame.answer(
         "status",
         "status",
@@ -124,7 +113,7 @@ def status(frame: Framed, source: Short = "") -> Response:
                 "days": words("frame.and").join(str(day) for day in one.missing[:NAMED_DAYS])
                 + (" …" if len(one.missing) > NAMED_DAYS else ""),
             }
-            for one in seen.status.sources
+            for one in seen.state.status.sources
             if one.missing
         ],
         heat=drawn,
@@ -135,11 +124,11 @@ def status(frame: Framed, source: Short = "") -> Response:
 
 def _gone(frame: Frame, seen: Seen) -> Sequence[Notice]:
     language = frame.words.language
-    return [Notice(text=one.text(language), kind="warn") for one in seen.status.gone]
+    return [Notice(text=one.text(language), kind="warn") for one in seen.state.status.gone]
 
 
 def _tiles(frame: Frame, seen: Seen) -> Sequence[Mapping[str, Any]]:
-    words, found = frame.words, seen.status
+    words, found = frame.words, seen.state.status
     days = [day for one in found.sources for day in one.sealed.values()]
     missing = sum(len(one.missing) for one in found.sources)
     overdue = any(one.overdue for one in found.sources)
@@ -174,26 +163,22 @@ def _tiles(frame: Frame, seen: Seen) -> Sequence[Mapping[str, Any]]:
                 manifest=found.last_manifest.number if found.last_manifest else "–",
             ),
         },
-        _proof_tile(frame, seen.proof),
+        _proof_tile(words, seen.state),
     ]
 
 
-def _proof_tile(frame: Frame, proof: SignedDocument[LockProof] | None) -> Mapping[str, Any]:
-    words, service = frame.words, frame.service
+def _proof_tile(words: Words, seen: survey.Seen) -> Mapping[str, Any]:
     tile: dict[str, Any] = {"title": words("status.proof")}
-    if proof is None:
+    if seen.proof is None or seen.proof_age is None:
         value, more = words("status.proof-none"), words("status.proof-missing")
         return tile | {"kind": "bad", "value": value, "more": more}
-    age = (service.installation.clock.now() - proof.document.created_at).days
-    try:
-        old = require_proof(service.library.archive, proof, fenced=service.installation.fenced)
-        kind = "warn" if old or not proof.document.worm else "good"
-    except ArchiverError:
-        kind = "bad"
+    document, age = seen.proof.document, seen.proof_age.days
+    alarming = seen.doubt is not None and not isinstance(seen.doubt, LockProofOldError)
+    fine = seen.doubt is None and document.worm
     return tile | {
-        "kind": kind,
+        "kind": "bad" if alarming else "good" if fine else "warn",
         "value": words("status.proof-days", days=age) if age else words("status.proof-today"),
-        "more": words(f"status.proof-{proof.document.verdict}"),
+        "more": words(f"status.proof-{document.verdict}"),
     }
 
 

@@ -136,7 +136,7 @@ def _made(frame: Frame, asked: Asked, job: Job) -> tuple[bytes, str]:
             rows = seat.finder.index.find(criteria, limit=MOST_ORDERS + 1) if facts else []
             job.start("", len(rows))
         answered = answering.export(question)
-        service.told_of(visited, seat.unusual)
+        service.told_of(seat.unusual)
         orders = [shown(one.order, frame.role) for one in answered.orders]
         job.count = len(orders)
         return exported(job.format, orders, str(answered.record)), str(answered.record)
