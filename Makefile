@@ -112,6 +112,8 @@ endef
 servers: $(INSTALLED)
 	$(call debian,/usr/sbin/mariadbd,mariadb-server)
 	$(call debian,openssl,openssl)
+	$(call debian,chromium,chromium)
+	$(call debian,/usr/share/fonts/truetype/wqy/wqy-microhei.ttc,fonts-wqy-microhei)
 ifeq ($(CI),true)
 	$(call debian,/usr/lib/postgresql/*/bin/postgres,postgresql)
 	$(call debian,strace,strace)
