@@ -64,6 +64,17 @@ def heat(one: SourceStatus, last_closed: date, words: Words) -> Heat | None:
     )
 
 
+def spans(days: Sequence[date]) -> Sequence[str]:
+    """Return days, given oldest first, as unbroken stretches: `2026-03-04 – 2026-03-09`."""
+    ends: list[list[date]] = []
+    for day in days:
+        if ends and day - ends[-1][1] == timedelta(days=1):
+            ends[-1][1] = day
+        else:
+            ends.append([day, day])
+    return [str(first) if first == last else f"{first} – {last}" for first, last in ends]
+
+
 def _months(first: date, last: date) -> list[date]:
     months = [first.replace(day=1)]
     while (following := (months[-1] + timedelta(days=DAYS)).replace(day=1)) <= last:

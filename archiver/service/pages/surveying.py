@@ -23,7 +23,7 @@ from archiver.service.house import Service
 from archiver.service.pages.drawing import Notice
 from archiver.service.pages.forms import Framed, Short
 from archiver.service.pages.framing import Frame
-from archiver.service.pages.heat import heat
+from archiver.service.pages.heat import heat, spans
 from archiver.service.pages.shapes import at, size
 from archiver.service.pages.words import Words
 from schemas.documents import Reconciliation
@@ -34,8 +34,8 @@ log: Final = logging.getLogger(__name__)
 FRESH: Final = timedelta(minutes=1)
 BILLS: Final = 5
 """Reconciliations, the newest."""
-NAMED_DAYS: Final = 31
-"""Missing days that are named; the calendar shows all."""
+NAMED: Final = 12
+"""Stretches of missing days that are named; the calendar shows all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +110,8 @@ def status(frame: Framed, source: Short = "") -> Response:
             {
                 "source": one.source,
                 "count": len(one.missing),
-                "days": words("frame.and").join(str(day) for day in one.missing[:NAMED_DAYS])
-                + (" …" if len(one.missing) > NAMED_DAYS else ""),
+                "days": words("frame.and").join(spans(one.missing)[:NAMED])
+                + (" …" if len(spans(one.missing)) > NAMED else ""),
             }
             for one in seen.state.status.sources
             if one.missing
