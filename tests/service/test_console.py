@@ -357,3 +357,28 @@ def test_our_own_files_are_kept_for_a_year_and_there_are_no_others(world: World)
             assert "immutable" in answer.headers["cache-control"]
     assert sue.browser.get("/static/../console.py").status_code == 404
     assert sue.browser.get("/static/texts.toml").status_code == 404
+
+
+def test_who_counts_through_numbers_sees_a_banner_then_a_code_then_a_block(world: World) -> None:
+    sue = surfer(world, "sue")
+    world.later(timedelta(minutes=11))  # the code of the log-in is not a fresh one any more
+    seen = []
+    for row in world.rows[:24]:
+        world.later(timedelta(seconds=31))
+        sue.find(row["no"])
+        if sue.path == "/confirm":
+            sue.send("/confirm", code=world.code("sue"))
+            seen.append("code")
+        elif sue.status == 403:
+            seen.append("block")
+            break
+        elif "查询异常频繁" in sue:
+            seen.append("banner")
+    assert list(dict.fromkeys(seen)) == ["banner", "code", "block"]
+    assert "须由合规人员解除" in sue
+    assert "archiver operator" not in sue
+    dora = surfer(world, "dora").go("/operators")
+    assert "sue" in dora.text.partition("起被阻止")[0]
+    dora.send("/operators/release")
+    assert "重新开始计数" in dora
+    assert surfer(world, "sue").find(world.rows[0]["no"]).status == 200

@@ -105,6 +105,7 @@ def order(frame: Framed, o: Sealed, q: Sealed) -> Response:
         return frame.answer(
             "order",
             "search",
+            notices=frame.unusual(seat.unusual),
             order=dossier(
                 fields,
                 diagnose(one.order),
@@ -199,7 +200,8 @@ def _shown(
             if reading is not None and one.kind != reading.kind
         ],
     }
-    return _form(frame, asked, _partial(frame, answered), found=seen)
+    notices = [*frame.unusual(seat.unusual), *_partial(frame, answered)]
+    return _form(frame, asked, notices, found=seen)
 
 
 def _partial(frame: Frame, answered: Answered) -> Sequence[Notice]:

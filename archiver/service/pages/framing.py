@@ -26,6 +26,7 @@ from archiver.service.pages.references import StaleLinkError, seal, unseal
 from archiver.service.pages.words import LANGUAGES, Words
 from archiver.service.problems import Problem, problem_of
 from archiver.service.routes.sessions import confirmed
+from archiver.watch import Judgement
 
 LANGUAGE: Final = "language"
 """The cookie of the language that somebody has chosen."""
@@ -152,6 +153,18 @@ class Frame:
         problem = problem_of(error)
         return notice_of(problem, self.words), problem.status
 
+    def unusual(self, judged: Sequence[Judgement]) -> Sequence[Notice]:
+        """Return a banner for what the watch found unusual and let pass: whoever asks may know."""
+        chinese = self.words.language == "zh"
+        return [
+            Notice(
+                text=self.words("watch.unusual", why=one.said.zh if chinese else one.said.en),
+                kind="warn",
+                next=self.words("watch.next"),
+            )
+            for one in judged
+        ]
+
     def record(self, command: str, detail: str | None = None) -> str:
         """Record a look at something, and return under which number."""
         return str(self.visitor.desk.record(command, Outcome.DONE, self.session, detail=detail))
@@ -174,8 +187,11 @@ class Frame:
                 policy.may_grant(role, one.kind, own=one.asked_by == self.session.name)
                 for one in self.visitor.desk.approvals.all()
             )
+        counts = {"approvals": waiting}
+        if policy.may_run(role, "operator release"):
+            counts["operators"] = len(self.visitor.desk.watch.blocks())
         return [
-            Link(name=name, href=href, count=waiting if name == "approvals" else 0)
+            Link(name=name, href=href, count=counts.get(name, 0))
             for name, href, command in _NAVIGATION
             if command is None or policy.may_run(role, command)
         ]
