@@ -200,7 +200,9 @@ def test_a_file_that_nobody_takes_is_forgotten() -> None:
     assert jobs.of("a", datetime(2026, 12, 1, tzinfo=UTC)) == []
 
 
-def test_an_export_that_fails_says_so_and_lets_the_next_one_begin() -> None:
+def test_an_export_that_fails_says_so_and_lets_the_next_one_begin(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     jobs = Jobs(lambda work: work())
 
     def broken(_job: Job) -> tuple[bytes, str]:
@@ -208,4 +210,12 @@ def test_an_export_that_fails_says_so_and_lets_the_next_one_begin() -> None:
 
     job = jobs.start("a", "said", "csv", FrozenClock(NOON), broken)
     assert (job.state, type(job.error)) == ("failed", ExportsBusyError)
+
+    def bug(_job: Job) -> tuple[bytes, str]:
+        raise ValueError("13800138000")
+
+    with caplog.at_level("ERROR"):
+        job = jobs.start("a", "said", "csv", FrozenClock(NOON), bug)
+    assert (job.state, job.error) == ("failed", None)
+    assert "13800138000" not in caplog.text
     assert started(jobs).state == "ready"

@@ -32,9 +32,10 @@ def access(
     frame: Framed, operator: Short = "", since: Short = "", entries: int = ENTRIES
 ) -> Response:
     """Show the access log, once the look at it is recorded."""
-    frame.record("access log", operator or None)
     desk, zone = frame.visitor.desk, frame.service.installation.rules.zone
     names = [one.name for one in desk.register.all()]
+    name = operator if operator in names else None
+    frame.record("access log", name)
     limit = min(max(entries, 1), 10 * ENTRIES)
     notices = []
     first: datetime | None = None
@@ -45,7 +46,7 @@ def access(
     except (ValueError, OverflowError):
         error = RequestError(detail=Said("--from: no such day", "--from：没有这一天"))
         notices, since = [frame.notice(error)[0]], ""
-    found = desk.access_log.entries(since=first, operator=operator or None, limit=limit + 1)
+    found = desk.access_log.entries(since=first, operator=name, limit=limit + 1)
     more = len(found) > limit and limit < 10 * ENTRIES
     shown = list(reversed(found))[:limit]
     return frame.answer(
@@ -54,7 +55,7 @@ def access(
         notices=notices,
         rows=rows(shown, zone, frame.words),
         operators=names,
-        operator=operator if operator in names else "",
+        operator=name or "",
         since=since,
         more=limit + ENTRIES if more else 0,
     )
