@@ -68,6 +68,10 @@ def test_the_officers_day_from_log_in_to_a_revealed_card(office: Office) -> None
     with suppress(Error):  # the browser has not kept it, and does not send the form again
         carol.page.go_back()
     expect(carol.page.get_by_text(row["secret"])).to_have_count(0)
+    carol.page.goto("/search")
+
+    kept = carol.page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]")
+    assert kept == [0, 0, ""]  # cookies are there, and no script reads them
 
     (entry,) = [one for one in office.world.log() if one.outcome is Outcome.REVEALED]
     assert (entry.operator, entry.case, entry.origin) == ("carol", CASE, "ip:127.0.0.1")

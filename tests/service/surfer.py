@@ -153,7 +153,7 @@ def surfer(world: World, name: str | None = None, address: str = HOME, lang: str
 
 MAX_BYTES: Final = 60_000
 POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 LINKS: Final = ("href", "src", "action", "formaction", "poster", "data")
@@ -165,6 +165,7 @@ def require_clean(answer: httpx.Response) -> None:
     assert answer.headers["content-security-policy"] == POLICY
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "same-origin"
     reader = _Reader()
     reader.feed(answer.text)
     scripts = [told for tag, told in reader.tags if tag == "script"]

@@ -50,6 +50,7 @@ def test_logging_out_ends_the_session_itself(world: World) -> None:
     cookies = dict(sue.browser.client.cookies)
     sue.send("/logout")
     assert "您已退出登录" in sue
+    assert not any("archiver" in name for name in sue.browser.client.cookies)
     sue.browser.client.cookies.update(cookies)
     assert sue.go("/search").path == "/login"
 
