@@ -297,6 +297,8 @@ def test_the_status_page_shows_days_lock_and_bills(world: World) -> None:
     assert "封存日历" in audrey
     assert "2026-03" in audrey
     assert "个已结束日尚未封存" in audrey
+    for word in ("锁证明", "总账", "复核", "见证方与时间戳", "支付渠道对账"):
+        assert word in audrey
     assert any(told.get("class") == "gap" for _, told in audrey.read.tags)
 
 

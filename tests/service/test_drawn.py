@@ -1,5 +1,6 @@
 """What pages are made of, before it is drawn."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ from archiver.lookup.diagnosis import diagnose
 from archiver.lookup.shown import instant, shown
 from archiver.lookup.timeline import timeline
 from archiver.policy import Role
+from archiver.service.pages.assurance import coverage_tile, witnesses_block
 from archiver.service.pages.dossier import Dossier, dossier
 from archiver.service.pages.framing import own_path, worded
 from archiver.service.pages.heat import heat, spans
@@ -20,7 +22,9 @@ from archiver.service.pages.jobs import ExportsBusyError, Job, Jobs
 from archiver.service.pages.references import StaleLinkError, seal, unseal
 from archiver.service.pages.shapes import amount, at, duration, size
 from archiver.service.pages.words import Words
+from archiver.spreading import Holding, Spread, Stamps
 from archiver.status import SealedDay, SourceStatus
+from archiver.verification.coverage import Coverage, Reading
 from tests.clock import FrozenClock
 from tests.lookup.orders import NOON, a_card, an_order
 
@@ -126,6 +130,40 @@ def test_stretches_of_days_name_every_day_and_no_other(days: set[date]) -> None:
         begin, end = date.fromisoformat(first), date.fromisoformat(last or first)
         named |= {begin + timedelta(days=n) for n in range((end - begin).days + 1)}
     assert named == days
+
+
+def test_what_was_read_again_is_told_with_how_late_it_is() -> None:
+    coverage = Coverage(archive="a", begun=date(2026, 3, 1))
+    assert coverage_tile(coverage, EN, NOON)["value"] == "never"
+    reading = Reading(at=NOON, objects=1, size_bytes=1, opened=True)
+    some = replace(coverage, last=date(2026, 3, 4), turns={0: reading})
+    assert coverage_tile(some, EN, NOON)["value"] == "1 of 30 parts"
+    whole = replace(some, turns=dict.fromkeys(range(30), reading))
+    later = NOON + timedelta(days=9)
+    assert [coverage_tile(whole, EN, later)[name] for name in ("kind", "value")] == [
+        *("good", "within 10 days"),
+    ]
+    found = replace(whole, turns={**whole.turns, 3: replace(reading, findings=2)})
+    assert coverage_tile(found, EN, NOON)["kind"] == "bad"
+
+
+def test_who_holds_the_ledgers_head_is_told_one_by_one() -> None:
+    spread = Spread(
+        size=7,
+        holdings=[
+            Holding(witness="w1", size=7, confirmed_at=NOON),
+            Holding(witness="w2", size=3, confirmed_at=NOON, behind_since=NOON),
+        ],
+        stamps=[Stamps(authority="tsa", size=0)],
+    )
+    rows = witnesses_block(spread, EN, SHANGHAI)["rows"]
+    assert [[cell["text"] for cell in row] for row in rows] == [
+        ["w1", "7", "2026-03-04 12:00", "up to date"],
+        ["w2", "3", "2026-03-04 12:00", "behind since 2026-03-04 12:00"],
+        ["tsa (time stamps)", "", "", "holds nothing yet"],
+    ]
+    assert [row[-1]["chip"] for row in rows] == ["good", "bad", "warn"]
+    assert witnesses_block(None, EN, SHANGHAI)["rows"] == []
 
 
 # --- links --------------------------------------------------------------------------------------

@@ -14,7 +14,15 @@ from schemas.orders import OUTCOMES
 COMPUTED = (
     *("role.", "kind.", "tab.", "order.", "stage.", "field.", "answer.", "access.", "approval."),
     *("error.", "act.", "reveal.step-", "reveal.head-", "exports.format-", "exports.state-"),
-    *("status.proof-", "reconciliation.", "period.", "took.", "search.purpose-", "start.example-"),
+    *(
+        "status.proof-",
+        "reconciliation.",
+        "witnesses.",
+        "period.",
+        "took.",
+        "search.purpose-",
+        "start.example-",
+    ),
     *("nav.", "dossier.", "delivery.", "channel.", "search."),
 )
 """Names whose last part is computed; page tests run them."""

@@ -20,6 +20,7 @@ from archiver.archive import Archive
 from archiver.errors import ArchiverError, LockProofOldError
 from archiver.service import surveying as survey
 from archiver.service.house import Service
+from archiver.service.pages.assurance import coverage_tile, ledger_tile, witnesses_block
 from archiver.service.pages.drawing import Notice
 from archiver.service.pages.forms import Framed, Short
 from archiver.service.pages.framing import Frame
@@ -103,7 +104,7 @@ def status(frame: Framed, source: Short = "") -> Response:
     return frame.answer(
         "status",
         "status",
-        notices=_gone(frame, seen),
+        notices=_alarms(frame, seen),
         seen=at(seen.at, zone),
         tiles=_tiles(frame, seen),
         missing=[
@@ -118,13 +119,22 @@ def status(frame: Framed, source: Short = "") -> Response:
         ],
         heat=drawn,
         sources=list(by_name),
-        blocks=[_reconciled(frame, seen.bills)],
+        blocks=[
+            witnesses_block(seen.state.spread, words, zone),
+            _reconciled(frame, seen.bills),
+        ],
     )
 
 
-def _gone(frame: Frame, seen: Seen) -> Sequence[Notice]:
+def _alarms(frame: Frame, seen: Seen) -> Sequence[Notice]:
     language = frame.words.language
-    return [Notice(text=one.text(language), kind="warn") for one in seen.state.status.gone]
+    state = seen.state
+    alarms = [*([state.contradiction] if state.contradiction else ())]
+    alarms += state.spread.failures if state.spread else ()
+    return [
+        *(Notice(text=one.text(language), kind="bad") for one in alarms),
+        *(Notice(text=one.text(language), kind="warn") for one in state.status.gone),
+    ]
 
 
 def _tiles(frame: Frame, seen: Seen) -> Sequence[Mapping[str, Any]]:
@@ -164,6 +174,13 @@ def _tiles(frame: Frame, seen: Seen) -> Sequence[Mapping[str, Any]]:
             ),
         },
         _proof_tile(words, seen.state),
+        ledger_tile(
+            seen.state.ledger,
+            found.last_manifest.number if found.last_manifest else 0,
+            words,
+            frame.service.installation.rules.zone,
+        ),
+        coverage_tile(seen.state.coverage, words, seen.at),
     ]
 
 
