@@ -176,6 +176,7 @@ def assert_locked_by_the_calendar(vault: BucketVault, opened: Opened) -> None:
             if one["of"]:
                 due[one["key"]] = due[one["of"]]
             assert one["cohort"][-16:-9] == f"{due[one['key']]:%Y-%m}"
+    due |= checkpoints(vault)
     for version in vault.versions():
         if version.key.startswith("cohorts/"):
             year, month = map(int, version.key.removesuffix(".json")[-16:-9].split("-"))
@@ -187,6 +188,13 @@ def assert_locked_by_the_calendar(vault: BucketVault, opened: Opened) -> None:
         midnight = datetime.combine(due[version.key], datetime.min.time(), SHANGHAI)
         assert version.retain_until == midnight, version.key
     assert len(vault.listed()) == len(due)  # one version of each, and nothing unexplained
+
+
+def checkpoints(vault: BucketVault) -> Mapping[str, date]:
+    """Return until when checkpoints are locked: as long as the parts behind which they stand."""
+    parts = [payload(vault.fetch(key, None)) for key in vault.names() if key.startswith("ledger/")]
+    sizes = (part["first"] + len(part["entries"]) for part in parts)
+    return {f"checkpoints/{size}": evidence(part) for size, part in zip(sizes, parts, strict=True)}
 
 
 def evidence(document: Mapping[str, Any]) -> date:
