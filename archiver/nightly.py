@@ -26,6 +26,7 @@ from archiver.errors import (
     AnotherRunError,
     ArchiverError,
     Exit,
+    LocalDiskError,
     RequestError,
     Said,
     StoreError,
@@ -42,7 +43,7 @@ from archiver.sightings import Compared, Sightings, compare, sealed_lately
 from archiver.sightings import told as told_of_sightings
 from archiver.spreading import Circle, Spread, spread
 
-LEAVE_IT: Final = (StoreError.code, AnotherRunError.code)
+LEAVE_IT: Final = (StoreError.code, LocalDiskError.code, AnotherRunError.code)
 """After these the ledger is left to the next run, or to the one that has overtaken this one."""
 log: Final = logging.getLogger(__name__)
 
