@@ -36,7 +36,7 @@ def test_units_are_written_where_it_was_asked(terminal: Terminal) -> None:
     for name, text in ran.document["units"].items():
         assert (folder / name).read_text("utf-8") == text
         assert (folder / name).stat().st_mode & 0o777 == 0o644
-    assert len(list(folder.iterdir())) == 6
+    assert len(list(folder.iterdir())) == 8
 
 
 def test_a_crontab_is_printed_with_its_steps(terminal: Terminal) -> None:

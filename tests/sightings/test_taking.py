@@ -205,6 +205,20 @@ def test_a_sighting_is_in_the_ledger_once_wherever_its_look_dies(
     assert sorted(entered(desk)) == sorted(sightings(desk))
 
 
+def test_a_delete_marker_hides_no_sighting_and_a_later_version_replaces_none(
+    tmp_path: Path,
+) -> None:
+    desk = shop(tmp_path)
+    (taken,) = look(desk).sightings
+    store = desk.store
+    assert isinstance(store, MemoryStore)
+    store.overwrite(taken.stored.key, b"{}", retain_until=at(30))
+    store.add_delete_marker(taken.stored.key)
+    shutil.rmtree(tmp_path / "index")
+    desk.remove(7)
+    assert alarm(night(desk), "sighted-gone").params["orders"] == "•••0007"
+
+
 def test_one_source_that_is_down_does_not_keep_others_from_being_sighted(tmp_path: Path) -> None:
     desk = shop(tmp_path)
     down = RowsSource(desk.source.mapping, [sold(50)], name="down", dies_after=0)
