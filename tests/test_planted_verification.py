@@ -76,8 +76,8 @@ FAULTS: Final = (
     Fault(
         "a document that the ledger has may be gone",
         f"{FOLDER}/ledgers.py",
-        "        if entry.key not in listing.versions:\n",
-        "        if False:\n",
+        "    elif not there:\n",
+        "    elif False:\n",
         f"{EACH}[lose_proof-entry-missing]",
     ),
     Fault(

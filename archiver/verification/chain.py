@@ -38,6 +38,8 @@ class Chain:
 
     papers: list[Paper[Manifest]] = field(default_factory=list)
     """Those that count, in the order of their numbers."""
+    listed: frozenset[str] = frozenset()
+    """Keys of all that was there to be read."""
     missing: list[int] = field(default_factory=list)
     """Numbers without one that counts, below the last."""
     lost: dict[int, Manifest] = field(default_factory=dict)
@@ -142,6 +144,7 @@ def walk(
         if (number := layout.manifest_number(key)) is not None
     }
     highest = max(numbered, default=0)
+    chain.listed = frozenset(map(layout.manifest_key, numbered))
     listed = [number for number in range(1, highest + 1) if number in numbered]
 
     def read(number: int) -> bytes:
@@ -173,7 +176,7 @@ def walk(
         before = paper
     findings += _named(chain)
     if kept is not None:
-        findings += _remembered(chain, kept, signers)
+        findings += _remembered(chain, kept, signers, listing)
     return chain, findings
 
 
@@ -239,7 +242,7 @@ def _named(chain: Chain) -> Iterator[Finding]:
                 )
 
 
-def _remembered(chain: Chain, kept: Path, signers: Signers) -> Iterator[Finding]:
+def _remembered(chain: Chain, kept: Path, signers: Signers, listing: Listing) -> Iterator[Finding]:
     """Compare the chain with the manifests of which this host has kept copies.
 
     A copy that does not verify says nothing: it is this host's own file, and nights fetch anew.
@@ -269,6 +272,8 @@ def _remembered(chain: Chain, kept: Path, signers: Signers) -> Iterator[Finding]
                 "rewritten", key=key, version_id=there.version.version_id, touched=touched, who=HERE
             )
             continue
+        if number > chain.last and listing.look_again(key):
+            continue  # a night has gone on meanwhile
         chain.lost[number] = one.document
         if number > chain.last:
             yield found("rollback", key=key, touched=touched, who=HERE)

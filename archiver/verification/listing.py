@@ -5,7 +5,7 @@ which lock proofs attack and hide, nothing is kept.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +29,8 @@ _DOCUMENTS: Final = re.compile(
 class Listing:
     """What the store has."""
 
-    versions: Mapping[str, Sequence[VersionEntry]]
+    store: ObjectStore
+    versions: dict[str, list[VersionEntry]]
     """By key, the oldest first; without delete markers."""
     markers: Sequence[VersionEntry]
 
@@ -52,7 +53,7 @@ class Listing:
                 versions.setdefault(version.key, []).append(version)
         for listed in versions.values():
             listed.reverse()
-        return cls(versions, markers)
+        return cls(store, versions, markers)
 
     def below(self, prefix: str) -> Iterator[str]:
         """Yield the keys that begin with a prefix, sorted."""
@@ -61,6 +62,21 @@ class Listing:
     def has(self, key: str, version_id: str) -> bool:
         """Return whether a version is there."""
         return any(one.version_id == version_id for one in self.versions.get(key, ()))
+
+    def look_again(self, key: str) -> bool:
+        """Return whether a key has a version by now, and take it up.
+
+        A listing is of no one instant, and nights seal meanwhile: whatever seems to be gone is
+        looked for once more before somebody is alarmed.
+        """
+        found = [
+            one
+            for one in self.store.list_versions(key)
+            if one.key == key and not one.is_delete_marker
+        ]
+        if found:
+            self.versions[key] = found[::-1]
+        return bool(found)
 
 
 def is_ours(key: str) -> bool:

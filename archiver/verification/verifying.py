@@ -15,7 +15,7 @@ turns (`coverage`), or all of them.
 
 import base64
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -263,10 +263,11 @@ class Verification:
 
     def _open_cohorts(self) -> Opened:
         """Open cohorts' keys where the root is at hand; say which cohorts are gone."""
-        cohorts = self._papers.cohorts
         used: dict[str, int] = {}
         for stored, _ in self._chain.objects.values():
             used[stored.cohort] = used.get(stored.cohort, 0) + 1
+        self._look_for_cohorts(used.keys())
+        cohorts = self._papers.cohorts
         for name in sorted(used.keys() - cohorts.keys()):
             key = layout.cohort_key(name)
             touched = self._concerned(key)
@@ -276,6 +277,17 @@ class Verification:
         opened, said = open_cohorts(cohorts, self.ground.root, self._concerned)
         self._tell(said)
         return opened
+
+    def _look_for_cohorts(self, names: Collection[str]) -> None:
+        """Look once more for cohorts that were made while the listing was read."""
+        keys = {layout.cohort_key(name) for name in names}
+        new = {key for key in keys - self._listing.versions.keys() if self._listing.look_again(key)}
+        if new:
+            more, said = read_documents(
+                self._listing, self._reader, self._signers, self._concerned, new.__contains__
+            )
+            self._papers.papers.update((key, more.papers[key]) for key in new & more.papers.keys())
+            self._tell(one for one in said if one.key in new)
 
     def _look_at_locks(self, threads: Executor) -> None:
         """Look at the locks of documents whose turn it is."""
@@ -325,7 +337,8 @@ class Verification:
         """Yield the named objects that are there; those that are gone are told."""
         for key, (stored, paper) in self._chain.objects.items():
             version_id = stored.version_id if self.ground.scope.versions else ""
-            if self._listing.has(key, version_id):
+            there = self._listing.has(key, version_id)
+            if there or (self._listing.look_again(key) and self._listing.has(key, version_id)):
                 yield stored, paper
                 continue
             touched = self._concerned(key)

@@ -1,9 +1,10 @@
 """What crashes, operators and time do to an honest archive is no alarm."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,18 @@ from archiver.capture import MappedSource
 from archiver.catalog import Catalog
 from archiver.errors import StoreError
 from archiver.known import KnownOrders
+from archiver.ports import VersionEntry
 from archiver.retirement import retire
+from archiver.stores.memory import MemoryStore
+from archiver.verification import verifying
+from archiver.verification.checking import check
+from archiver.verification.verifying import Verification
 from tests import cards
 from tests.archives import Place
 from tests.desk import Desk, at, founded, march
 from tests.faults import FaultyStore
 from tests.soak.verifications import live
-from tests.verification.grounds import codes, plain_copy, verified, verified_copy
+from tests.verification.grounds import codes, ground_of, plain_copy, verified, verified_copy
 from tests.verification.sites import Site, attacked, extend, sealed
 
 
@@ -124,3 +130,42 @@ def test_an_archive_that_lives_for_weeks_is_verified_every_night_without_an_alar
     tmp_path: Path,
 ) -> None:
     assert live(tmp_path, seed=5, nights=6) == 6
+
+
+class Meanwhile(MemoryStore):
+    """A store in which something happens while its listing is read."""
+
+    def __init__(self, inner: MemoryStore, before: str, act: Callable[[], None]) -> None:
+        super().__init__(clock=inner.clock)
+        self._versions, self._inner = inner._versions, inner
+        self._before, self._act = before, act
+
+    def list_versions(self, prefix: str) -> Iterator[VersionEntry]:
+        """Yield what was there before, up to a key, and behind it what is there then."""
+        listed = list(super().list_versions(prefix))
+        if prefix or self._act is None:
+            return iter(listed)
+        act, self._act = self._act, None  # type: ignore[assignment]
+        act()
+        early = [one for one in listed if one.key < self._before]
+        late = [one for one in super().list_versions(prefix) if one.key >= self._before]
+        return iter([*early, *late])
+
+
+@pytest.mark.parametrize("before", ["l", "n", "~"])
+@pytest.mark.parametrize("full", [True, False])
+def test_a_night_that_seals_while_the_store_is_read_is_no_alarm(
+    site: Site, before: str, *, full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "is_small", lambda _sizes: False)
+    assert site.verified().alarms == []
+    site.desk.clock.instant = at(20, 3)  # another month: there are new cohorts
+    site.desk.place.keep_proven(site.archive)
+    site.desk.rows.extend(cards.order(n, at(19, 9)) for n in range(700, 705))
+
+    def night() -> None:
+        assert site.desk.night().failures == []
+
+    store = Meanwhile(site.store, before, night)
+    ground = replace(ground_of(site.desk), store=store, work=partial(check, store))
+    assert Verification(ground, full=full).run().alarms == []
