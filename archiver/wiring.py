@@ -165,7 +165,7 @@ class Installation:
         from archiver.state import open_state
 
         section = self.configuration.state
-        return open_state(section.url, self.folder, self._variable("state", section.password_env))
+        return open_state(section.url, self.folder, self.variable("state", section.password_env))
 
     @property
     def textfile(self) -> Path | None:
@@ -181,8 +181,8 @@ class Installation:
             ConfigurationError: The environment lacks the address or the secret.
         """
         alarms = self.configuration.alarms
-        url = alarms.webhook_url or self._variable("alarms", alarms.webhook_url_env)
-        secret = self._variable("alarms", alarms.webhook_secret_env)
+        url = alarms.webhook_url or self.variable("alarms", alarms.webhook_url_env)
+        secret = self.variable("alarms", alarms.webhook_secret_env)
         if url is None:
             return None
         from archiver.webhook import Webhook
@@ -191,18 +191,6 @@ class Installation:
             said = Said("an empty secret, or no http(s) address", "密钥为空，或地址不是 http(s)")
             raise ConfigurationError(detail=said)
         return Webhook(url=url, secret=None if secret is None else secret.encode())
-
-    @property
-    def code_variables(self) -> Mapping[str, str]:
-        """Values of the variables that `[codes]` names, by its keys.
-
-        Raises:
-            ConfigurationError: The environment lacks one.
-        """
-        names = ("webhook_url_env", "webhook_secret_env", "smtp_password_env")
-        section = self.configuration.codes
-        found = {name: self._variable("codes", getattr(section, name)) for name in names}
-        return {name: value for name, value in found.items() if value is not None}
 
     def initialise(self) -> Archive:
         """Found the archive and make its first lock proof, whatever that comes to."""
@@ -330,15 +318,20 @@ class Installation:
         prover = self.configuration.prover
         login = Login(
             profile=prover.profile,
-            access_key=self._variable("prover", prover.access_key_env),
-            secret_key=self._variable("prover", prover.secret_key_env),
-            session_token=self._variable("prover", prover.session_token_env),
+            access_key=self.variable("prover", prover.access_key_env),
+            secret_key=self.variable("prover", prover.secret_key_env),
+            session_token=self.variable("prover", prover.session_token_env),
         )
         return S3Attacks(
             open_bucket(section.url, section.endpoint, section.region, PATIENCE, login)
         )
 
-    def _variable(self, section: str, name: str | None) -> str | None:
+    def variable(self, section: str, name: str | None) -> str | None:
+        """Return the variable that a section names, None where it names none.
+
+        Raises:
+            ConfigurationError: The environment has none of that name.
+        """
         if name is not None and name not in self.environment:
             raise ConfigurationError(
                 detail=Said(

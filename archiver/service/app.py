@@ -113,7 +113,7 @@ def create_app(
         tokens=Tokens(state=database, clock=clock),
         codes=Codes(state=database, clock=clock, token_key=token_key),
         writes=Writes(state=database, clock=clock, token_key=token_key),
-        courier=courier or courier_of(configured.codes, installation.code_variables, clock),
+        courier=courier or courier_of(installation),
         proxies=networks(section.proxies),
         monitors=networks(section.monitors),
         table=table,

@@ -8,16 +8,15 @@ import json
 import smtplib
 import ssl
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import Final, Protocol
 
-from archiver.configuration import CodesSection
 from archiver.errors import ArchiverError, Exit
 from archiver.ports import Clock
 from archiver.webhook import Patience, Webhook, deliver
+from archiver.wiring import Installation
 
 SECONDS: Final = 20
 _HOOK: Final = Patience(
@@ -159,17 +158,20 @@ def is_email(contact: str) -> bool:
     return bool(plain and local and at and "." in domain and "@" not in domain)
 
 
-def courier_of(section: CodesSection, variables: Mapping[str, str], clock: Clock) -> Courier | None:
+def courier_of(installation: Installation) -> Courier | None:
     """Return who carries codes; None where nobody is configured.
 
-    Args:
-        section: `[codes]`.
-        variables: Values of the variables that it names, by its keys.
-        clock: For signatures.
+    Raises:
+        ConfigurationError: The environment lacks a variable that `[codes]` names.
     """
-    url = section.webhook_url or variables.get("webhook_url_env")
+    section, clock = installation.configuration.codes, installation.clock
+
+    def value(name: str | None) -> str | None:
+        return installation.variable("codes", name)
+
+    url = section.webhook_url or value(section.webhook_url_env)
     if url:
-        secret = variables.get("webhook_secret_env")
+        secret = value(section.webhook_secret_env)
         return HookCourier(
             webhook=Webhook(url=url, secret=secret.encode() if secret else None), clock=clock
         )
@@ -182,6 +184,6 @@ def courier_of(section: CodesSection, variables: Mapping[str, str], clock: Clock
             tls=section.smtp_tls,
             sender=section.sender or "",
             user=section.smtp_user,
-            password=variables.get("smtp_password_env"),
+            password=value(section.smtp_password_env),
         )
     return None

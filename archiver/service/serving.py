@@ -11,8 +11,8 @@ import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 
-from archiver.configuration import ServiceSection
 from archiver.errors import ConfigurationError, Said
+from archiver.sections import ServiceSection
 from archiver.service.app import Pages, create_app
 from archiver.wiring import Installation
 

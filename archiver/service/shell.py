@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from archiver.configuration import ServiceSection
 from archiver.errors import Said
+from archiver.sections import ServiceSection
 from archiver.service.problems import MEDIA_TYPE, Problem, bug
 
 CONTENT_SECURITY: Final = (

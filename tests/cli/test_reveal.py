@@ -108,3 +108,36 @@ def test_a_lookup_host_needs_no_reveal_root(library: Library) -> None:
     finally:
         Path(hidden).rename(root)
     assert row["info"] not in json.dumps(shown.document, ensure_ascii=False)
+
+
+def test_a_token_is_shown_once_listed_without_it_and_ended(library: Library) -> None:
+    made = library.ask("root", "token", "add", "shop", "--daily-budget", "7")
+    assert made.exit == 0, made.out
+    secret = made.document["secret"]
+    assert secret.startswith("archiver_")
+    assert library.ask("root", "token", "add", "shop").codes == ["request"]
+    assert library.ask("carol", "token", "add", "mine").codes == ["not-allowed"]
+
+    (listed,) = library.ask("audrey", "token", "list").document["tokens"]
+    assert (listed["token"], listed["daily_budget"], listed["revoked_at"]) == ("shop", 7, None)
+    assert "7" in library.see("audrey", "token", "list", lang="zh_CN.UTF-8").out
+    ended = library.ask("carol", "token", "revoke", "shop")
+    assert ended.document["revoked_at"] is not None
+    assert library.ask("carol", "token", "revoke", "never-was").codes == ["request"]
+    assert not any(secret.encode() in path.read_bytes() for path in library.terminal.files())
+
+
+def test_a_decoy_is_planted_as_a_token_and_who_asks_for_it_is_noted(library: Library) -> None:
+    planted = library.ask("carol", "decoy", "add", "--kind", "order", stdin="DECOY-1\nDECOY-2\n")
+    assert (planted.exit, planted.document["count"]) == (0, 2)
+    assert library.ask("carol", "decoy", "add", "--kind", "order").codes == ["request"]
+    assert library.ask("sue", "decoy", "add", "--kind", "order").codes == ["not-allowed"]
+    asked = ("--purpose", "x")
+    decoy = library.ask("sue", "find", "--order", "DECOY-1", *asked)
+    absent = library.ask("sue", "find", "--order", "ABSENT-1", *asked)
+    assert (decoy.exit, decoy.document["answer"]) == (absent.exit, absent.document["answer"])
+    outcomes = [one["outcome"] for one in library.log() if one["command"] == "find"]
+    assert outcomes[-2:] == ["decoyed", "missed"]
+    assert not any(b"DECOY-1" in path.read_bytes() for path in library.terminal.files())
+    gone = library.ask("carol", "decoy", "remove", "--kind", "order", stdin="DECOY-1\n")
+    assert (gone.document["count"], gone.document["decoys"]) == (1, 1)

@@ -31,6 +31,7 @@ from archiver.stores.directory import DirectoryStore
 from archiver.wiring import Installation
 from tests.archives import Row
 from tests.clock import FrozenClock
+from tests.desk import Desk as ShopDesk
 from tests.desk import at, founded
 from tests.lookup.bazaar import MAPPING, a_row
 from tests.operators.people import PASSWORD
@@ -181,6 +182,7 @@ class World:
     app: FastAPI
     loop: Loop
     enrolled: Mapping[str, Enrolment]
+    shop: ShopDesk
     mail: Mail = field(default_factory=Mail)
     pauses: list[float] = field(default_factory=list)
     """How long answers were held back."""
@@ -235,6 +237,12 @@ class World:
     def desk(self) -> Desk:
         """The service's own desk."""
         return self.service.desk
+
+    def seal(self, rows: list[Row], day: int) -> None:
+        """Let a night seal a day of March, of what the shop has by now."""
+        source = self.shop.source
+        source.held[:] = rows
+        assert self.shop.night_of(day).failures == []
 
     def later(self, span: timedelta) -> None:
         """Let time pass, for sessions, windows and limits alike."""
@@ -291,6 +299,7 @@ def living(
         app=FastAPI(),
         loop=loop,
         enrolled=enrolled,
+        shop=desk,
     )
 
     async def pause(seconds: float) -> None:
