@@ -202,7 +202,7 @@ class RollbackError(ArchiverError):
         "it until somebody has found out who set it back"
     )
     zh = "存储中的账本与此前所见相矛盾：{detail}。在查明何人将其回退之前，不再追加任何条目"
-    next = "archiver ledger"
+    next = "archiver verify"
 
 
 class SightedAlteredError(ArchiverError):
