@@ -349,9 +349,9 @@ class Answering:
             compared = one.compared if one else ""
             key = self.finder.keys.token_key
             (token,) = question_tokens(key, fact.kind, [compared])
-            beside = fact.kind in COUNTED and self.stepped(
-                question_tokens(key, fact.kind, neighbours(compared))
-            )
+            # An authority may ask for a whole series: each case is looked at.
+            counted = fact.kind in COUNTED and self.grounds.case is None
+            beside = counted and self.stepped(question_tokens(key, fact.kind, neighbours(compared)))
             yield Asked(kind=fact.kind, token=token, beside=beside)
 
 

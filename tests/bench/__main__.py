@@ -20,6 +20,7 @@ from tests.bench import (
     profile,
     puts,
     sealing,
+    service,
     sight,
     startup,
     status,
@@ -44,6 +45,7 @@ BENCHMARKS = {
         lookups,
         hive,
         ledger,
+        service,
         verify,
     )
 }

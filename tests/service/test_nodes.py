@@ -1,17 +1,10 @@
 """Two nodes over one PostgreSQL, real processes both; one is killed while it answers."""
 
-import os
-import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 import tomllib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -28,6 +21,7 @@ from tests.desk import at, founded
 from tests.lookup.bazaar import MAPPING
 from tests.operators.people import PASSWORD
 from tests.servers.postgres import PostgresDatabase
+from tests.service.nodes import serving
 from tests.service.world import CONFIGURATION, shop_rows
 
 NODES = ("one", "two")
@@ -37,44 +31,6 @@ CLIENTS = 6
 SAME = 5
 APART = 4
 """Few different orders, and none beside another: anything else would be harvesting."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """A running `archiver serve`."""
-
-    process: "subprocess.Popen[str]"
-    address: str
-
-
-@contextmanager
-def serving(config: Path, password: str) -> Iterator[Node]:
-    """Start a node and wait until it says where it is."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "serve", "--port", "0", "--config", str(config)],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PG_PASSWORD": password, "LANG": "C.UTF-8"},
-        cwd=Path(__file__).parents[2],
-    )
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if found := re.match(r"Serving at (http://\S+)", line):
-            break
-    else:
-        raise AssertionError("".join(said))
-    drain = threading.Thread(target=process.stderr.read, daemon=True)
-    drain.start()
-    try:
-        yield Node(process=process, address=found[1])
-    finally:
-        process.kill()
-        process.wait()
-        drain.join()
-        process.stderr.close()
 
 
 def configured(folder: Path, node: str, database: PostgresDatabase) -> Path:
