@@ -21,9 +21,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
 
 from archiver.access_log import AccessLog, Entry, Outcome
 from archiver.access_log.entry import network_of, place_of
@@ -265,8 +276,10 @@ class Watch:
         """
         now = self.clock.now()
         alarms = []
-        for subject in self._subjects(asker):
-            found, released_at = self._standing(subject.name)
+        subjects = list(self._subjects(asker))
+        standing = self._standing([one.name for one in subjects])
+        for subject in subjects:
+            found, released_at = standing.get(subject.name, (None, None))
             if found is None:
                 judged = replace(self._judged(subject, now, released_at), subject=subject.name)
                 if judged.level is Level.BLOCK:
@@ -352,17 +365,12 @@ class Watch:
                 detail = Said(f"{subject} is not blocked", f"{subject} 未被阻止")
                 raise RequestError(detail=detail)
 
-    def _standing(self, subject: str) -> tuple[Block | None, datetime | None]:
-        """Return a subject's block, or when it was last released."""
+    def _standing(self, subjects: Sequence[str]) -> dict[str, tuple[Block | None, datetime | None]]:
+        """Return the subjects' blocks, or when they were last released; none of the others."""
         with self.state.reading(PART) as connection:
-            query = select(_blocks).where(_blocks.c.subject == subject)
-            row = connection.execute(query).one_or_none()
-        if row is None:
-            return None, None
-        if row.released_at is not None:
-            return None, _EPOCH + timedelta(microseconds=row.released_at)
-        since = _EPOCH + timedelta(microseconds=row.since)
-        return Block(subject=subject, since=since, said=Said(row.said_en, row.said_zh)), None
+            query = select(_blocks).where(_blocks.c.subject.in_(subjects))
+            rows = connection.execute(query).all()
+        return {row.subject: _standing_of(row) for row in rows}
 
     def _judged(
         self, subject: "_Subject", now: datetime, released_at: datetime | None
@@ -464,6 +472,13 @@ def release_words(subject: str) -> str:
             return f"--place {name}"
         case _:
             return f"--subject {subject}"
+
+
+def _standing_of(row: Row[Any]) -> tuple[Block | None, datetime | None]:
+    if row.released_at is not None:
+        return None, _EPOCH + timedelta(microseconds=row.released_at)
+    since = _EPOCH + timedelta(microseconds=row.since)
+    return Block(subject=row.subject, since=since, said=Said(row.said_en, row.said_zh)), None
 
 
 def _stamp(at: datetime) -> int:

@@ -181,8 +181,8 @@ def network_of(place: str) -> Sequence[str]:
         address = ipaddress.IPv4Address(place.removeprefix("ip:"))
     except ValueError:
         return ()
-    network = ipaddress.ip_network((address, 24), strict=False)
-    return [f"ip:{one}" for one in network]
+    first = str(address).rpartition(".")[0]
+    return [f"ip:{first}.{last}" for last in range(256)]
 
 
 def place_of(origin: str) -> str:
