@@ -15,6 +15,7 @@ import pytest
 from archiver.errors import StoreError
 from archiver.service.pages.console import TABLE
 from archiver.service.table import To
+from tests.operators.people import PASSWORD
 from tests.service.surfer import surfer
 from tests.service.world import HOSTILE, World
 
@@ -32,9 +33,7 @@ def test_whoever_is_not_logged_in_is_sent_to_the_log_in_and_back(world: World) -
     somebody = surfer(world)
     somebody.go("/status")
     assert (somebody.path, somebody.status) == ("/login", 200)
-    somebody.send(
-        "/login", name="audrey", password="correct horse battery staple", code=world.code("audrey")
-    )
+    somebody.send("/login", name="audrey", password=PASSWORD, code=world.code("audrey"))
     assert somebody.path == "/status"
 
 
@@ -53,6 +52,23 @@ def test_logging_out_ends_the_session_itself(world: World) -> None:
     assert not any("archiver" in name for name in sue.browser.client.cookies)
     sue.browser.client.cookies.update(cookies)
     assert sue.go("/search").path == "/login"
+
+
+def test_a_page_that_is_left_alone_goes_from_the_screen_when_its_session_has_ended(
+    world: World,
+) -> None:
+    audrey = surfer(world, "audrey").go("/status")
+    told = {
+        one["http-equiv"]: one["content"]
+        for tag, one in audrey.read.tags
+        if tag == "meta" and "http-equiv" in one
+    }
+    seconds, _, target = told["refresh"].partition(";url=")
+    assert int(seconds) > 15 * 60
+    world.later(timedelta(seconds=int(seconds)))
+    assert audrey.go(target).path == "/login"
+    audrey.send("/login", name="audrey", password=PASSWORD, code=world.code("audrey"))
+    assert audrey.path == "/status"
 
 
 def test_each_role_begins_where_its_work_is(world: World) -> None:

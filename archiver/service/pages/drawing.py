@@ -60,6 +60,8 @@ class Page:
     path: str
     """Its own address, for the language switch to come back to."""
     me: Me | None = None
+    idle_seconds: int = 0
+    """After so long a session has ended, and a page that is left alone goes from the screen."""
     csrf: str = ""
     nav: Sequence[Link] = ()
     here: str = ""

@@ -39,6 +39,8 @@ _NAVIGATION: Final = (
     ("operators", "/operators", "operator list"),
 )
 """Name, address, and the command of `policy` that whoever sees it may use."""
+_MARGIN: Final = 5
+"""Seconds: the session has then ended for certain."""
 _OWN: Final = re.compile(r"/(?![/\\])[!-~]*")
 """An address of this very host: a path, no other host's, nothing that ends a header."""
 _OPTION: Final = re.compile(r"(?:（--[a-z-]+）| ?\(--[a-z-]+\))|--([a-z-]+)(: |：)?")
@@ -106,6 +108,7 @@ class Frame:
         """
         found = self.visitor.session
         rules = self.service.installation.rules
+        operators = self.service.installation.configuration.operators
         url = self.request.url
         path = url.path if self.request.method == "GET" else "/"
         if url.query and path == url.path:
@@ -116,6 +119,7 @@ class Frame:
             zone=str(rules.zone),
             path=path,
             me=Me(name=found.name, role=found.role.value) if found else None,
+            idle_seconds=operators.session_idle_minutes * 60 + _MARGIN,
             csrf=csrf_of(found) if found else "",
             nav=self._navigation(found.role) if found else (),
             here=here,
