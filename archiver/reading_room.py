@@ -80,19 +80,22 @@ class ReadingRoom:
     unusual: Sequence[Judgement]
     """What the watch found unusual and let pass."""
 
-    def require_approval(self, kind: str, question: Question) -> None:
+    def require_approval(self, kind: str, question: Question) -> int | None:
         """Take somebody else's approval for what support does with many orders at once.
+
+        Returns:
+            The request's number; None for whoever needs none.
 
         Raises:
             ApprovalNeededError: It waits; it was asked for now.
         """
         if self.session.role is not Role.SUPPORT:
-            return
+            return None
         tokens = [one.token if one else "" for one in self.finder.sought(question.facts)]
         asked = {"question": digest(question, tokens)}
         said = f"{kind} {', '.join(f'{k}={v}' for k, v in filters_of(question).items())}"
         approval = self.desk.approvals.require_granted(kind, asked, self.session, said=said)
-        self.desk.approvals.consume(approval, self.session)
+        return self.desk.approvals.consume(approval, self.session).number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,8 +39,8 @@ def exported(call: Call, room: "ReadingRoom", question: "Question", output: Path
     from archiver.lookup.telling import answer_fields
     from cli.answers import alarms_of, exit_of
 
-    room.require_approval("export", question)
-    answered = room.answering.export(replace(question, limit=MOST_ORDERS))
+    approval = room.require_approval("export", question)
+    answered = room.answering.export(replace(question, limit=MOST_ORDERS), approval=approval)
     role = room.answering.asker.role
     orders = [shown(one.order, role) for one in answered.orders]
     size_bytes = write_export(output, orders, str(answered.record))

@@ -88,9 +88,14 @@ class Entry:
 
     @property
     def shown(self) -> int:
-        """How many orders were shown outside of a case: an authority may ask for thousands."""
+        """How many orders were shown that nobody else knew of.
+
+        Within a case they do not count, for an authority may ask for thousands; nor do those of an
+        export that somebody else has agreed to.
+        """
         answered = self.outcome in (Outcome.ANSWERED, Outcome.REVEALED)
-        return self.count if answered and self.case is None else 0
+        known = self.case is not None or self.approval is not None
+        return 0 if known or not answered else self.count
 
     @property
     def stepped(self) -> bool:

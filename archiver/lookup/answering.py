@@ -138,8 +138,12 @@ class Answering:
             found = self._search(question)
         return self._answered("find", question, found)
 
-    def export(self, question: Question) -> Answered:
+    def export(self, question: Question, *, approval: int | None = None) -> Answered:
         """Answer with all orders at once, for a file: `question.limit` is the most there may be.
+
+        Args:
+            question: What is exported.
+            approval: The number of the request that was granted for it, if it takes one.
 
         Raises what `find` raises, and:
             ScanTooLargeError: There are more.
@@ -152,7 +156,7 @@ class Answering:
                 raise ScanTooLargeError(
                     detail=Said(f"more than {most} orders", f"超过 {most} 笔订单")
                 )
-        return self._answered("export", question, found)
+        return self._answered("export", question, found, approval)
 
     def report(
         self, merchant: Fact, between: tuple[datetime, datetime], progress: Progress
@@ -230,7 +234,9 @@ class Answering:
         found.orders = list(by_source.values())
         return self._answered(command, question, found)
 
-    def _answered(self, command: str, question: Question, found: Found) -> Answered:
+    def _answered(
+        self, command: str, question: Question, found: Found, approval: int | None = None
+    ) -> Answered:
         asked = question.conditions
         facts = [one for one in self.finder.sought(question.facts) if one]
         lacking = self.finder.index.lacking({k for one in facts for k in one.criterion.kinds})
@@ -254,6 +260,7 @@ class Answering:
             objects=found.objects,
             orders=[one.order["order_id"] for one in found.orders],
             detail=None if found.orders else answer,
+            approval=approval,
         )
         return Answered(
             record=record,
@@ -316,6 +323,7 @@ class Answering:
         objects: Sequence[str] = (),
         orders: Sequence[str] = (),
         detail: str | None = None,
+        approval: int | None = None,
     ) -> AccessRecord:
         return self.log.record(
             Entry(
@@ -332,6 +340,7 @@ class Answering:
                 orders=tuple(question_tokens(self.finder.keys.token_key, "order", list(orders))),
                 count=len(orders),
                 detail=detail,
+                approval=approval,
             )
         )
 

@@ -266,6 +266,9 @@ def test_support_exports_after_somebody_else_has_agreed(world: World) -> None:
     dora.send("/approvals", decision="grant")
     sue.send("/exports/start", format="jsonl")
     assert "已就绪" in sue
+    entry = world.log(1)[0]
+    assert (entry.command, entry.count, entry.shown) == ("export", 1, 0)  # somebody knows of it
+    assert entry.approval is not None
     sue.send("/exports/take")
     assert row["no"] in sue.page.text
     assert row["contact"] not in sue.page.text

@@ -66,13 +66,13 @@ def start(frame: Framed, sent: StartForm) -> Response:
     try:
         if sent.format not in FORMATS:
             raise RequestError(detail=Said("there is no such format", "没有该格式"))
-        _require_approval(frame, asked)
+        approval = _approved(frame, asked)
         jobs.start(
             frame.session.token,
             _said(frame, asked),
             sent.format,
             installation.clock,
-            lambda job: _made(frame, asked, job),
+            lambda job: _made(frame, asked, job, approval),
         )
     except ApprovalNeededError as error:
         return frame.on(
@@ -101,13 +101,13 @@ def take(frame: Framed, sent: JobForm) -> Response:
     return Response(job.content, headers=headers, media_type=_TYPES[job.format])
 
 
-def _require_approval(frame: Frame, asked: Asked) -> None:
+def _approved(frame: Frame, asked: Asked) -> int | None:
     """Take somebody else's approval for what support does with many orders at once.
 
     It is bound to the question by keyed tokens: a plain hash of a telephone number would be one.
     """
     if frame.role is not Role.SUPPORT:
-        return
+        return None
     service, desk = frame.service, frame.visitor.desk
     with service.library.seat(desk, frame.session, "export", asked.why) as seat:
         question = _question(seat, asked)
@@ -119,10 +119,10 @@ def _require_approval(frame: Frame, asked: Asked) -> None:
         frame.session,
         said=f"export {filters}".strip(),
     )
-    desk.approvals.consume(approval, frame.session)
+    return desk.approvals.consume(approval, frame.session).number
 
 
-def _made(frame: Frame, asked: Asked, job: Job) -> tuple[bytes, str]:
+def _made(frame: Frame, asked: Asked, job: Job, approval: int | None) -> tuple[bytes, str]:
     """Return the file and its access record; runs behind whoever asked."""
     service, visited = frame.service, frame.visitor
     with service.library.seat(visited.desk, frame.session, "export", asked.why) as seat:
@@ -135,7 +135,7 @@ def _made(frame: Frame, asked: Asked, job: Job) -> tuple[bytes, str]:
             criteria = [one.criterion for one in facts]
             rows = seat.finder.index.find(criteria, limit=MOST_ORDERS + 1) if facts else []
             job.start("", len(rows))
-        answered = answering.export(question)
+        answered = answering.export(question, approval=approval)
         service.told_of(seat.unusual)
         orders = [shown(one.order, frame.role) for one in answered.orders]
         job.count = len(orders)
@@ -162,6 +162,7 @@ def _listed(
         notices=notices,
         question=question,
         said=_said(frame, asked) if asked else "",
+        counts=asked is not None and not asked.case and frame.role is Role.COMPLIANCE,
         back=found_href(frame, asked) if asked else "/exports",
         formats=FORMATS,
         jobs=[_row(frame, one) for one in jobs],
