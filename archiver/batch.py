@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from archiver.allocation import whole
+
 MAX_ROWS: Final = 100_000
 """Of a partition (DESIGN 3.2)."""
 MAX_BATCH_BYTES: Final = 128 << 20
@@ -84,8 +86,8 @@ class _Waiting:
         size = self._batch_rows()
         batch: list[_Piece] = []
         room = size
-        for whole in self.pieces:
-            piece = whole
+        for one in self.pieces:
+            piece = one
             while len(piece.rows) >= room:
                 yield [*batch, piece[:room]]
                 piece, batch, room = piece[room:], [], size
@@ -128,11 +130,11 @@ class Partitions:
         for place in sorted(self._waiting):
             waiting = self._waiting[place]
             if waiting.count >= MAX_ROWS or waiting.size_bytes >= MAX_BATCH_BYTES:
-                *whole, rest = waiting.cut()
+                *filled, rest = waiting.cut()
                 self._waiting[place] = left = _Waiting()
                 for piece in rest:
                     left.add(piece)
-                yield from (self._batch(place, pieces) for pieces in whole)
+                yield from (self._batch(place, pieces) for pieces in filled)
         yield from self._relief()
 
     def rest(self) -> Iterator[Batch]:
@@ -173,7 +175,7 @@ class Partitions:
 
 def _by_token(known: pa.Table) -> pa.Table:
     """Return known entries ordered by token, so that their order tells nothing."""
-    order = pc.sort_indices(known["token"].combine_chunks().cast(pa.binary()))
+    order = pc.sort_indices(whole(known["token"]).cast(pa.binary()))
     return known.take(order).combine_chunks()
 
 
@@ -220,11 +222,11 @@ def paid_by_channel(orders: pa.Table, days: date | NDArray[np.int64]) -> Paid:
         days: The day of all of them, or a day number for each.
     """
     numbers = np.full(len(orders), day_number(days)) if isinstance(days, date) else days
-    payments = orders["payments"].combine_chunks()
+    payments = whole(orders["payments"])
     any_paid = pc.greater(pc.list_value_length(payments), 0)
     first = pc.if_else(any_paid, payments.offsets[:-1], None)
     method = pc.struct_field(payments.values, "method").take(first)
-    money = orders["money"].combine_chunks()
+    money = whole(orders["money"])
     # 18 digits hold one order; a sum of many needs more.
     paid = pc.fill_null(pc.struct_field(money, "paid"), Decimal("0.00"))
     grouped = (

@@ -164,11 +164,8 @@ class Capture:
             ReadBackError: A row that was read is not accounted for; likewise.
         """
         for page in self._pages():
-            self.progress.advance(len(page.rows))
-            mapped = self._map(page)
-            self._taken += len(mapped.rejects)
-            self._take_rejects(mapped.rejects, mapped.reject_content)
-            self._take_orders(page, mapped)
+            self._take(page)
+            del page  # who takes a batch may wait for memory
             if self._seen.repeated:
                 self._partitions.drop()
             else:
@@ -225,6 +222,13 @@ class Capture:
             )
 
     # --- rows --------------------------------------------------------------------------------
+
+    def _take(self, page: RawPage) -> None:
+        self.progress.advance(len(page.rows))
+        mapped = self._map(page)
+        self._taken += len(mapped.rejects)
+        self._take_rejects(mapped.rejects, mapped.reject_content)
+        self._take_orders(page, mapped)
 
     def _take_orders(self, page: RawPage, mapped: MappedPage) -> None:
         orders = mapped.orders

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from archiver import retention
+from archiver.allocation import whole
 from archiver.archive import Archive, Rules
 from archiver.batch import day_number, day_of, local_days
 from archiver.capture import NAMED, Capture, MappedSource
@@ -185,7 +186,7 @@ class _Taken:
         match = self._known.match(tokens)
         self._roll.mark(match)
         outcome = self._outcomes.take(
-            pc.index_in(table["state"].combine_chunks(), self._states, skip_nulls=True)
+            pc.index_in(whole(table["state"]), self._states, skip_nulls=True)
         )
         still_open = _is(outcome, _OPEN)
         ended = ~still_open & ~_is(outcome, _IGNORED)
@@ -199,7 +200,7 @@ class _Taken:
         if not chosen.any():
             return
         chosen &= ~self._met.has_met(heads)
-        self._keys.append(table["key"].combine_chunks().filter(pa.array(chosen)))
+        self._keys.append(whole(table["key"]).filter(pa.array(chosen)))
         self._heads.append(heads[chosen])
 
     @property

@@ -145,7 +145,7 @@ class SourceSection(Section):
     """The shop deletes orders by itself when they ended so long ago: that is no alarm."""
     purged_through: date | None = None
     """Orders that ended on this day or before were deleted from it on purpose."""
-    page_rows: int = Field(default=50_000, ge=1, le=500_000)
+    page_rows: int = Field(default=25_000, ge=1, le=500_000)
     timeout_seconds: float = Field(default=300, gt=0)
 
 

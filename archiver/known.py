@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,17 +21,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from archiver import partition
+from archiver.allocation import return_the_rest, whole
 from archiver.archive import Archive
 from archiver.catalog import Catalog
 from archiver.errors import Said, TamperedError
 from archiver.local_files import disk_errors, make_durable, write_whole
 from archiver.recognition import microseconds
-from archiver.tokens import Bytes2D, derive_key, first_64_bits
+from archiver.tokens import Bytes2D, ascending, derive_key, first_64_bits
 from schemas.documents import Manifest, Retirement, SealedObject
 from schemas.orders import KNOWN_V1, leaf_paths
 
-MAX_FILE_ROWS: Final = 2_000_000
-"""Files are merged up to this size, about 150 MB, so that merging stays in bounded memory."""
+MAX_FILE_ROWS: Final = 1_000_000
+"""Files are merged up to this size, about 90 MB, so that merging stays in bounded memory."""
 ADOPTED_AT_ONCE: Final = 500_000
 """Rows; each merge by itself moves everything that is younger than the largest file."""
 
@@ -210,14 +211,14 @@ class KnownOrders:
 
         An order that another source had before is unknown and may have any revision.
         """
-        match = self.match(_fixed_rows(entries["token"].combine_chunks()))
-        revision: NDArray[np.int32] = entries["revision"].combine_chunks().to_numpy()
+        match = self.match(_fixed_rows(whole(entries["token"])))
+        revision: NDArray[np.int32] = whole(entries["revision"]).to_numpy()
         return bool((~match.found | (revision == match.revision + 1)).all())
 
     def holds(self, tokens: pa.ChunkedArray, digests: pa.ChunkedArray) -> NDArray[np.bool_]:
         """Return which rows are known with exactly this content."""
-        match = self.match(_fixed_rows(tokens.combine_chunks()))
-        same = (match.digest == _fixed_rows(digests.combine_chunks())).all(axis=1)
+        match = self.match(_fixed_rows(whole(tokens)))
+        same = (match.digest == _fixed_rows(whole(digests))).all(axis=1)
         held: NDArray[np.bool_] = match.found & same
         return held
 
@@ -291,6 +292,8 @@ class KnownOrders:
         if len(table):
             name = f"{self.through + 1:08d}-{os.urandom(4).hex()}.arrow"
             self._files.append(_File.write(self.folder / name, _sorted(table)))
+            del table
+            return_the_rest()
 
     def _publish(self) -> None:
         names = {file.path.name: file.noted for file in self._files}  # oldest first
@@ -343,7 +346,7 @@ class _File:
     def open(cls, path: Path, noted: Mapping[str, str | int]) -> "_File":
         """Map a file that the pointer names.
 
-        A file is 150 MB, so it is only read through where its inode, time or size say that
+        A file is 90 MB, so it is only read through where its inode, time or size say that
         somebody else has put it there.
 
         Raises:
@@ -353,7 +356,7 @@ class _File:
         if now != {name: noted[name] for name in now} and _sha256(path) != noted["sha256"]:
             raise _UnusableError(f"{path.name} was altered")
         table = _read(path)
-        heads = table["head"].combine_chunks().to_numpy()
+        heads = whole(table["head"]).to_numpy()
         return cls(path, {"sha256": noted["sha256"], **now}, table, heads, _columns(table))
 
     @classmethod
@@ -432,16 +435,19 @@ def _read(path: Path) -> pa.Table:
 
 def _columns(table: pa.Table) -> dict[str, NDArray[np.generic]]:
     def fixed(name: str) -> Bytes2D:
-        return _fixed_rows(table[name].combine_chunks())
+        return _fixed_rows(whole(table[name]))
 
     def numbers(name: str) -> NDArray[np.int64]:
-        values: NDArray[np.int64] = table[name].cast(pa.int64()).fill_null(0).to_numpy()
+        column = table[name].cast(pa.int64())
+        if column.null_count:  # else it stays where it is, in the file
+            column = column.fill_null(0)
+        values: NDArray[np.int64] = column.to_numpy()
         return values
 
     return {
         "token": fixed("token"),
         "digest": fixed("digest"),
-        "revision": table["revision"].combine_chunks().to_numpy(),
+        "revision": whole(table["revision"]).to_numpy(),
         "completed_at": numbers("completed_at"),
         "first_seen_at": numbers("first_seen_at"),
     }
@@ -457,23 +463,42 @@ def _sorted(table: pa.Table) -> pa.Table:
     """Order by token; the head column is what lookups search."""
     if "head" in table.column_names:
         return table
-    heads = first_64_bits(_fixed_rows(table["token"].combine_chunks()))
-    order = np.argsort(heads, kind="stable")
-    return table.append_column("head", pa.array(heads)).take(pa.array(order)).combine_chunks()
+    heads = first_64_bits(_fixed_rows(whole(table["token"])))
+    order = ascending(heads)
+    sorted_heads = pa.array(heads[order])
+    del heads
+    return _taken([table], pa.array(order)).append_column("head", sorted_heads)
 
 
 def _merged(older: pa.Table, newer: pa.Table) -> pa.Table:
     """Merge two tables; of a token's entries the newer ones stand first."""
     older, newer = _sorted(older), _sorted(newer)
-    both = pa.concat_tables([newer.select(older.column_names), older]).combine_chunks()
-    heads = both["head"].combine_chunks().to_numpy()
-    order = np.argsort(heads, kind="stable")  # newer rows stand before older ones
-    tokens = _fixed_rows(both["token"].combine_chunks())[order]
-    digests = _fixed_rows(both["digest"].combine_chunks())[order]
+    heads = np.concatenate([newer["head"].to_numpy(), older["head"].to_numpy()])
+    order = pa.array(ascending(heads))  # newer rows stand before older ones
+    del heads
+    both = _taken([newer, older], order)
     # An earlier revision stays behind its newer ones: a database that was restored shows it
     # again. Equal entries are neighbours unless another token shares their first 64 bits, in
     # which case an outdated one merely stays, too.
-    repeated = np.zeros(len(order), np.bool_)
-    repeated[1:] = (tokens[1:] == tokens[:-1]).all(axis=1)
-    repeated[1:] &= (digests[1:] == digests[:-1]).all(axis=1)
-    return both.take(pa.array(order[~repeated])).combine_chunks()
+    repeated = np.zeros(len(both), np.bool_)
+    repeated[1:] = _same_as_before(both["token"]) & _same_as_before(both["digest"])
+    return both.filter(pa.array(~repeated)).combine_chunks() if repeated.any() else both
+
+
+def _taken(tables: Sequence[pa.Table], order: pa.Array) -> pa.Table:
+    """Return rows of tables that stand one behind the other.
+
+    Column by column: all of them twice over would be the largest thing in a night's memory.
+    """
+    schema = tables[0].schema
+    columns = [
+        pa.concat_arrays([chunk for table in tables for chunk in table[name].chunks]).take(order)
+        for name in schema.names
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _same_as_before(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    rows = _fixed_rows(column.chunk(0))
+    same: NDArray[np.bool_] = (rows[1:] == rows[:-1]).all(axis=1)
+    return same

@@ -11,7 +11,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow as pa
@@ -55,6 +55,10 @@ class EncryptedFile:
     footer_length: int
     footer_sha256: str
     row_groups: Sequence[RowGroupRange]
+
+    def without_content(self) -> "EncryptedFile":
+        """Return what is known about a file whose bytes are somewhere else by now."""
+        return replace(self, content=pa.py_buffer(b""))
 
 
 class _Wrapper(pe.KmsClient):  # type: ignore[misc]  # pyarrow's class is untyped

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from archiver import sealing
+from archiver.allocation import return_the_rest
 from archiver.archive import Archive
 from archiver.batch import Batch, Paid, added
 from archiver.capture import Capture, MappedSource, RepeatedIdsError, Span
@@ -176,6 +177,7 @@ class Sealer:
 
         def finish(future: Future[sealing.Sealed], known: Path | None) -> None:
             done.append(SealedPart(sealed=future.result(), known=known))
+            return_the_rest()
 
         try:
             for batch in batches:

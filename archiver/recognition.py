@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from archiver import tokens
+from archiver.allocation import whole
 from archiver.tokens import Bytes2D
 from schemas.orders import KNOWN_V1
 
@@ -54,7 +55,7 @@ class Recogniser:
     def _tokens(self, kind: bytes, ids: pa.ChunkedArray) -> Bytes2D:
         # Source and kind hold no NUL, so nothing else gives the same bytes.
         prefix = pa.scalar(self.source.encode() + kind + b"\0", _LARGE)
-        values = pc.fill_null(ids.combine_chunks().cast(_LARGE), b"")
+        values = pc.fill_null(whole(ids).cast(_LARGE), b"")
         named = pc.binary_join_element_wise(prefix, values, pa.scalar(b"", _LARGE))
         return tokens.tokens(self._token_key, named)
 
@@ -92,8 +93,8 @@ def known_rows(
         hide = still_open is not None and still_open.any()
         given["completed_at"] = pc.if_else(pa.array(still_open), None, ends) if hide else ends
     if orders is not None:
-        given["created_at"] = orders["created_at"].combine_chunks()
-        given |= _delivered(orders["deliveries"].combine_chunks())
+        given["created_at"] = whole(orders["created_at"])
+        given |= _delivered(whole(orders["deliveries"]))
     columns = [given.get(f.name, pa.nulls(count, f.type)) for f in KNOWN_V1]
     return pa.Table.from_arrays(columns, schema=KNOWN_V1)
 

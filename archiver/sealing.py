@@ -8,9 +8,10 @@ dying on any line leaves orphans that nobody can read: their keys were in memory
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from time import perf_counter
 from typing import Final, Literal
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from archiver import canonical, keyring, layout, merkle, partition, retention, segments, tokens
+from archiver.allocation import whole
 from archiver.archive import Archive
 from archiver.batch import Batch, Paid, added, paid_by_channel
 from archiver.errors import ReadBackError, RetentionRefusedError, Said
@@ -99,21 +101,37 @@ def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
     key = _new_key("orders", batch)
     base, reveal = os.urandom(keyring.KEK_SIZE), os.urandom(keyring.KEK_SIZE)
     keks = {"base": base, "reveal": reveal}
-    card_key = tokens.derive_key(archive.night_keys().token_key, "card")
+    token_key = archive.night_keys().token_key
+    card_key = tokens.derive_key(token_key, "card")
     writer = partition.FileWriter(
         ORDER_V1, keks, ORDER_LEAVES, footer_key="base", plain_encoded=_UNIQUE
     )
+    # Search tokens of different years of cohorts cannot be joined without the token key.
+    found = segments.SegmentContent(SearchKeys(token_key), batch.cohort[-7:-3])
     leaves: list[bytes] = []
-    written: list[pa.Table] = []
+    made: list[tuple[pa.Array, pa.Array]] = []
     for first, rows in _row_groups(batch.rows):
-        filled = _with_card_tokens(rows, card_key)
+        cards = _card_tokens(rows, card_key)
+        filled = _with_card_tokens(rows, cards)
         commitments = canonical.secret_commitments(filled, reveal, first_row=first)
         filled = _replaced(filled, "secret_commitment", commitments)
         leaves += canonical.order_leaves(filled, base, first_row=first)
         writer.write_row_group(filled)
-        written.append(filled)
+        found.add(filled)
+        made.append((cards, commitments))
+
+    def written() -> Iterator[pa.Table]:
+        """Yield the row groups once more: what is made is small, all filled in is not."""
+        for (_, rows), (cards, commitments) in zip(_row_groups(batch.rows), made, strict=True):
+            yield _replaced(_with_card_tokens(rows, cards), "secret_commitment", commitments)
+
+    root = merkle.tree_hash(leaves).hex()
+    del leaves
     file = writer.finish()
     stored = _put(archive, key, file, batch.retain_until)
+    file = file.without_content()
+    read_back = _read_back(archive, stored, file, keks, ORDER_LEAVES, equal=written())
+    paid = added(map(partial(paid_by_channel, days=batch.day), read_back))
     orders = _described(
         "orders",
         stored,
@@ -123,19 +141,12 @@ def _seal_orders(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
             "base": keyring.seal_kek(cohort, "base", base, key),
             "reveal": keyring.seal_kek(cohort, "reveal", reveal, key),
         },
-        merkle_root=merkle.tree_hash(leaves).hex(),
+        merkle_root=root,
     )
-    # Search tokens of different years of cohorts cannot be joined without the token key.
-    year = batch.cohort[-7:-3]
-    keys = SearchKeys(archive.night_keys().token_key)
-    table = segments.segment_table(keys, year, written, orders, file)
+    table = segments.segment_table(found, orders, file)
     segment = _seal_segment(archive, batch, cohort, orders, table)
     known = _seal_known(archive, batch, cohort, of=orders.key)
-    paid = [
-        paid_by_channel(back, batch.day)
-        for back in _read_back(archive, stored, file, keks, ORDER_LEAVES, equal=written)
-    ]
-    return Sealed(day=batch.day, objects=(orders, segment, known), paid=added(paid))
+    return Sealed(day=batch.day, objects=(orders, segment, known), paid=paid)
 
 
 def _seal_rejects(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
@@ -145,11 +156,9 @@ def _seal_rejects(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         REJECT_V1, {"reveal": kek}, REJECT_LEAVES, footer_key="reveal", plain_encoded=_UNIQUE
     )
     leaves: list[bytes] = []
-    written: list[pa.Table] = []
     for first, rows in _row_groups(batch.rows):
         leaves += canonical.reject_leaves(rows, kek, first_row=first)
         writer.write_row_group(rows)
-        written.append(rows)
     file = writer.finish()
     stored = _put(archive, key, file, batch.retain_until)
     rejects = _described(
@@ -161,7 +170,8 @@ def _seal_rejects(archive: Archive, batch: Batch, cohort: Cohort) -> Sealed:
         merkle_root=merkle.tree_hash(leaves).hex(),
     )
     known = _seal_known(archive, batch, cohort, of=rejects.key)
-    list(_read_back(archive, stored, file, {"reveal": kek}, REJECT_LEAVES, equal=written))
+    written = (rows for _, rows in _row_groups(batch.rows))
+    _all(_read_back(archive, stored, file, {"reveal": kek}, REJECT_LEAVES, equal=written))
     return Sealed(day=batch.day, objects=(rejects, known), paid={})
 
 
@@ -185,7 +195,7 @@ def _seal_segment(
     kek = os.urandom(keyring.KEK_SIZE)
     segment = segments.write_segment(table, kek)
     stored = _put(archive, key, segment, batch.retain_until)
-    list(_read_back(archive, stored, segment, {"index": kek}, segments.LEAVES, equal=[table]))
+    _all(_read_back(archive, stored, segment, {"index": kek}, segments.LEAVES, equal=[table]))
     return _described(
         "segments",
         stored,
@@ -208,7 +218,7 @@ def _seal_known(
     writer.write_row_group(batch.known)
     file = writer.finish()
     stored = _put(archive, key, file, batch.retain_until)
-    list(_read_back(archive, stored, file, keks, leaf_keys, equal=[batch.known]))
+    _all(_read_back(archive, stored, file, keks, leaf_keys, equal=[batch.known]))
     return _described("known", stored, file, cohort.cohort, keys={}, of=of)
 
 
@@ -236,7 +246,7 @@ def _read_back(
     keks: Mapping[str, bytes],
     leaf_keys: Mapping[str, str],
     *,
-    equal: Sequence[pa.Table],
+    equal: Iterable[pa.Table],
 ) -> Iterator[pa.Table]:
     """Yield the row groups as the store gives them back, by version id, each `equal` to its own.
 
@@ -247,8 +257,8 @@ def _read_back(
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise ReadBackError(key=key, detail=Said("other bytes", "字节不同"))
     opened = partition.open_file(content, keks, footer_sha256=file.footer_sha256, where=key)
-    groups = partition.read_row_groups(opened, list(leaf_keys), key)
-    for back, expected in zip(groups, equal, strict=True):
+    for number, expected in zip(range(opened.num_row_groups), equal, strict=True):
+        back = partition.read_row_group(opened, number, list(leaf_keys), key)
         if not back.equals(expected):
             raise ReadBackError(
                 key=key,
@@ -257,6 +267,13 @@ def _read_back(
                 ),
             )
         yield back
+        del back  # before the next one is read
+
+
+def _all(groups: Iterable[pa.Table]) -> None:
+    """Have all of them read back, for nothing but the comparison."""
+    for _ in groups:
+        pass
 
 
 def _described(
@@ -303,18 +320,23 @@ def _new_key(kind: str, batch: Batch) -> str:
     return layout.data_key(kind, batch.source, batch.day, os.urandom(16).hex())
 
 
-def _with_card_tokens(orders: pa.Table, key: bytes) -> pa.Table:
-    """Fill in the keyed token of every card secret, by which a lookup confirms a card."""
-    deliveries = orders["deliveries"].combine_chunks()
-    offsets = deliveries.offsets.to_numpy()
-    values = deliveries.values.slice(offsets[0], offsets[-1] - offsets[0])
+def _card_tokens(orders: pa.Table, key: bytes) -> pa.Array:
+    """Return the keyed token of every delivery's card secret, by which a lookup confirms a card."""
+    _, values = _deliveries(orders)
     secrets = values.field("secret")
     column = pa.nulls(len(values), DELIVERY.field("card_token").type)
     if len(values) > secrets.null_count:
         made = tokens.token_array(tokens.tokens(key, tokens.normalised_cards(secrets.drop_null())))
         column = pc.replace_with_mask(column, secrets.is_valid(), made)
+    return column
+
+
+def _with_card_tokens(orders: pa.Table, made: pa.Array) -> pa.Table:
+    """Return orders with these tokens of their deliveries' card secrets."""
+    deliveries, values = _deliveries(orders)
+    offsets = deliveries.offsets.to_numpy()
     fields = [
-        column if f.name == "card_token" else values.field(f.name)
+        made if f.name == "card_token" else values.field(f.name)
         for f in (DELIVERY.field(i) for i in range(DELIVERY.num_fields))
     ]
     listed = pa.ListArray.from_arrays(
@@ -324,6 +346,14 @@ def _with_card_tokens(orders: pa.Table, key: bytes) -> pa.Table:
         mask=deliveries.is_null() if deliveries.null_count else None,
     )
     return _replaced(orders, "deliveries", listed)
+
+
+def _deliveries(orders: pa.Table) -> tuple[pa.ListArray, pa.StructArray]:
+    """Return the deliveries of each order, and these orders' deliveries one behind the other."""
+    deliveries = whole(orders["deliveries"])
+    offsets = deliveries.offsets
+    first, end = offsets[0].as_py(), offsets[-1].as_py()
+    return deliveries, deliveries.values.slice(first, end - first)
 
 
 def _replaced(table: pa.Table, name: str, column: pa.Array) -> pa.Table:

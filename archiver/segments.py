@@ -15,17 +15,12 @@ import pyarrow as pa
 from archiver import partition
 from archiver.errors import Said, TamperedError
 from archiver.partition import EncryptedFile
-from archiver.search_tokens import ALL_KINDS, Kind, SearchKeys, names_of, search_rows
+from archiver.search_tokens import ALL_KINDS, Kind, NamesFound, SearchKeys, SearchRows
 from archiver.search_tokens.names import NAME_FIELDS, Names
 from schemas.documents import Footer, SealedObject
 from schemas.orders import SEGMENT_V1, leaf_paths
 
 LEAVES: Final = dict.fromkeys(leaf_paths(SEGMENT_V1), "index")
-NEEDED: Final = (
-    *("order_id", "revision", "completed_at"),
-    *("seller", "buyer", "product", "payments", "deliveries"),
-)
-"""Columns of ORDER_V1 that a segment is made of."""
 _ENCODINGS: Final = dict.fromkeys(("token", "row"), "DELTA_BINARY_PACKED")
 """Bits that are needed and no more: smaller than zstd makes plain numbers, and faster."""
 
@@ -46,24 +41,33 @@ class Described:
     names: Names
 
 
-def segment_table(
-    keys: SearchKeys,
-    year: str,
-    written: Sequence[pa.Table],
-    orders: SealedObject,
-    of: EncryptedFile,
-) -> pa.Table:
+class SegmentContent:
+    """What a partition's orders bring into its segment, gathered row group by row group."""
+
+    def __init__(self, keys: SearchKeys, year: str) -> None:
+        """Begin.
+
+        Args:
+            keys: Of search tokens.
+            year: Of the partition's cohort.
+        """
+        self.rows = SearchRows(keys, year, ALL_KINDS)
+        self.names = NamesFound()
+
+    def add(self, written: pa.Table) -> None:
+        """Add the next row group as it is written, card tokens filled in."""
+        self.rows.add(written)
+        self.names.add(written)
+
+
+def segment_table(content: SegmentContent, orders: SealedObject, of: EncryptedFile) -> pa.Table:
     """Return the rows of a partition's segment, what describes it in their schema's metadata.
 
     Args:
-        keys: Of search tokens.
-        year: Of the partition's cohort.
-        written: The partition's rows as they were written, card tokens filled in.
+        content: All its orders.
         orders: The partition as its manifest will name it.
         of: Its file.
     """
-    rows = pa.concat_tables([table.select(NEEDED) for table in written])
-    group_rows = partition.ROW_GROUP_ROWS
     about = {
         "orders": orders.key,
         "version_id": orders.version_id,
@@ -71,9 +75,9 @@ def segment_table(
         "footer": {"length": of.footer_length, "sha256": of.footer_sha256},
         "row_groups": [[r.offset, r.length, r.rows] for r in of.row_groups],
     }
-    search = {"kinds": sorted(map(int, ALL_KINDS)), "names": names_of(rows)}
-    found = search_rows(keys, year, rows, ALL_KINDS, group_rows=group_rows)
-    return found.replace_schema_metadata(
+    search = {"kinds": sorted(map(int, ALL_KINDS)), "names": content.names.names()}
+    rows = content.rows.table(group_rows=partition.ROW_GROUP_ROWS)
+    return rows.replace_schema_metadata(
         {
             "schema": "SEGMENT_V1",
             "partition": json.dumps(about),

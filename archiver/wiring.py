@@ -349,6 +349,9 @@ class Installation:
             AnotherRunError: A night is running on this host, or on another one where a database
                 keeps them apart.
         """
+        from archiver.allocation import return_freed_memory
+
+        return_freed_memory(arenas=SEALERS + 1)
         with run_lock(self.index_folder), ThreadPoolExecutor(SEALERS, "seal") as executor:
             archive = self.archive(to_seal=True)
             with self._fence(archive) as fence:

@@ -19,6 +19,7 @@ from typing import Final
 import pyarrow as pa
 
 from archiver import executors
+from archiver.allocation import return_freed_memory
 from archiver.archive import Archive
 from archiver.backfill import Backfill, PassTask, Stretch
 from archiver.capture import MappedSource
@@ -64,6 +65,7 @@ def open_backfill(
     reservation = Reservation(
         process=os.getpid(), sources=tuple(names), first=days[0], last=days[1]
     )
+    return_freed_memory(arenas=1)
     hands = executors.cluster(cluster) if cluster else executors.processes(workers)
     with reserved(installation.index_folder, reservation), hands as (pool, count):
         archive = installation.archive(to_seal=True)
@@ -119,6 +121,7 @@ class _Place:
 def _opened(config: Path) -> _Place:
     # One worker is one core's worth; there are others.
     pa.set_cpu_count(1)
+    return_freed_memory(arenas=1)
     installation = Installation.load(config)
     return _Place(
         installation=installation,

@@ -344,8 +344,8 @@ FAULTS = (
     Fault(
         "what was sealed is not read back",
         "archiver/sealing.py",
-        "for back in _read_back(archive, stored, file, keks, ORDER_LEAVES, equal=written)",
-        "for back in written",
+        "read_back = _read_back(archive, stored, file, keks, ORDER_LEAVES, equal=written())",
+        "read_back = written()",
         f"{CRASHES}bytes_that_come_back_altered_are_an_alarm_and_never_named",
     ),
     Fault(

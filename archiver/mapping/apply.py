@@ -252,18 +252,21 @@ class _Mapper:
             **found,
             "source_status": columns.or_null(self.page.text(self.mapping.status.column)),
             "quantity": fields.get("quantity"),
-            "archive": self._same(self.context.archive),
-            "source": self._same(self.context.source),
-            "mapping_digest": self._same(self.mapping.digest),
-            "completion_rule": self._same(self.mapping.completion.text),
-            "revision": pa.repeat(pa.scalar(1, pa.int32()), self.rows),
-            "first_seen_at": pa.repeat(pa.scalar(self.context.observed_at, INSTANT), self.rows),
-            "secret_commitment": pa.repeat(pa.scalar(bytes(32), pa.binary(32)), self.rows),
+            "archive": columns.same(self.context.archive, pa.string(), self.rows),
+            "source": columns.same(self.context.source, pa.string(), self.rows),
+            "mapping_digest": columns.same(self.mapping.digest, pa.string(), self.rows),
+            "completion_rule": columns.same(self.mapping.completion.text, pa.string(), self.rows),
+            "revision": columns.same(1, pa.int32(), self.rows),
+            "first_seen_at": columns.same(self.context.observed_at, INSTANT, self.rows),
+            "secret_commitment": columns.same(bytes(32), pa.binary(32), self.rows),
         }
         for name in ("created", "paid", "delivered", "closed"):
             if name in times:
                 at = given[f"{name}_at"] = times[name]
-                given[f"{name}_basis"] = pc.if_else(at.is_valid(), "recorded", None)
+                basis = columns.same("recorded", pa.string(), self.rows)
+                given[f"{name}_basis"] = (
+                    pc.if_else(at.is_valid(), basis, None) if at.null_count else basis
+                )
         for name in ("seller", "buyer", "product", "money"):
             given[name] = _struct(name, fields, self.rows)
         for name, blocks in self.blocks.items():
@@ -276,9 +279,6 @@ class _Mapper:
         ]
         # Required fields of rejected rows are null here, so the schema is put on later.
         return pa.Table.from_arrays(arrays, names=ORDER_V1.names)
-
-    def _same(self, value: str) -> pa.Array:
-        return pa.repeat(pa.scalar(value), self.rows)
 
     def _sorted_out(
         self, table: pa.Table, times: Mapping[TimeName, pa.Array], skipped: Mask

@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -81,7 +82,7 @@ def salvage(
 
 
 def text(raw: pa.Array, name: str, sink: Sink) -> pa.Array:
-    """Return raw bytes as text; empty text stays empty."""
+    """Return raw bytes as text, in memory of its own; empty text stays empty."""
     if len(payload(raw)) > MAX_VALUE_BYTES:
         large = mask(pc.greater(pc.binary_length(raw), MAX_VALUE_BYTES))
         sink.mark(large, Reason.TOO_LARGE, name)
@@ -94,7 +95,9 @@ def text(raw: pa.Array, name: str, sink: Sink) -> pa.Array:
     values, broken = salvage(raw, lambda part: part.cast(pa.string()), pa.string())
     if broken.any():
         sink.mark(broken, Reason.BROKEN_UTF8, name)
-    return values
+    # A page comes in one piece of memory: one column of it would keep all of them, for as long as
+    # the orders wait. Joining copies, be it one array alone.
+    return pa.concat_arrays([values])
 
 
 def unchecked(raw: pa.Array) -> pa.Array:
@@ -109,6 +112,16 @@ def unchecked(raw: pa.Array) -> pa.Array:
 
 def _without(array: pa.Array, rows: Mask) -> pa.Array:
     return pc.if_else(pa.array(rows), pa.scalar(None, array.type), array) if rows.any() else array
+
+
+def same(value: object, kind: pa.DataType, rows: int) -> pa.Array:
+    """Return one value in all rows; pages of the same value share the memory."""
+    return _repeated(value, kind, 1 << max(rows - 1, 0).bit_length())[:rows]
+
+
+@lru_cache(maxsize=64)
+def _repeated(value: object, kind: pa.DataType, rows: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, kind), rows)
 
 
 def or_null(values: pa.Array) -> pa.Array:

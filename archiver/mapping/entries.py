@@ -63,7 +63,7 @@ def typed(rows: Rows, leaf: Leaf, kind: pa.DataType) -> pa.Array:
     """Return a mapping's value for some rows, in the type of its field."""
     if isinstance(leaf, Const):
         value = leaf.const == "true" if pa.types.is_boolean(kind) else leaf.const
-        return pa.repeat(pa.scalar(value, kind), rows.count)
+        return columns.same(value, kind, rows.count)
     key = (leaf.model_dump_json(), kind)
     if key not in rows.seen:
         rows.seen[key] = _read(rows, leaf, kind)
@@ -174,7 +174,7 @@ def _split(secret: pa.Array) -> tuple[Positions, pa.Array]:
 
 def _placeholders(secret: pa.Array, count: int, patterns: tuple[str, ...]) -> pa.Array:
     if secret is None or not patterns:
-        return pa.repeat(pa.scalar(value=False), count)
+        return columns.same(False, pa.bool_(), count)  # noqa: FBT003  a value like any other
     joined = "|".join(f"(?:{pattern})" for pattern in patterns)
     return pc.coalesce(pc.match_substring_regex(secret, joined), columns.NO)
 
@@ -183,10 +183,10 @@ def from_form(filled: forms.Filled, kind: str) -> Block:
     """Return the delivery that a form describes."""
     count = len(filled.row)
     leaves = {
-        "kind": pa.repeat(pa.scalar(kind), count),
+        "kind": columns.same(kind, pa.string(), count),
         "target": filled.target,
         "secret": filled.secret,
-        "placeholder": pa.repeat(pa.scalar(value=False), count),
+        "placeholder": columns.same(False, pa.bool_(), count),  # noqa: FBT003  a value
     }
     return Block(row=filled.row, leaves=leaves)
 
@@ -223,7 +223,7 @@ def leftovers(rows: Rows, specs: Mapping[str, Column | Const]) -> list[Block]:
     for name, leaf in specs.items():
         values = typed(rows, leaf, pa.string())
         where = np.flatnonzero(mask(values.is_valid()))
-        named = pa.repeat(pa.scalar(name), len(where))
+        named = columns.same(name, pa.string(), len(where))
         blocks.append(
             Block(row=where, leaves={"name": named, "value": values.take(pa.array(where))})
         )

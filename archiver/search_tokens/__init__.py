@@ -7,10 +7,10 @@ what was sealed is found.
 """
 
 from archiver.search_tokens.kinds import ALL_KINDS, SECRET_KINDS, Kind
-from archiver.search_tokens.names import NAME_FIELDS, folded, names_of
+from archiver.search_tokens.names import NAME_FIELDS, NamesFound, folded, names_of
 from archiver.search_tokens.normalise import normalised
 from archiver.search_tokens.question import Criterion, SearchKeys, ask, token_of
-from archiver.search_tokens.rows import COLUMNS, search_rows
+from archiver.search_tokens.rows import COLUMNS, SearchRows, search_rows
 
 __all__ = [
     "ALL_KINDS",
@@ -19,7 +19,9 @@ __all__ = [
     "SECRET_KINDS",
     "Criterion",
     "Kind",
+    "NamesFound",
     "SearchKeys",
+    "SearchRows",
     "ask",
     "folded",
     "names_of",

@@ -26,9 +26,35 @@ Names = Mapping[str, Sequence[str] | None]
 """Names by field, sorted; None where a partition has too many."""
 
 
+class NamesFound:
+    """The different names in a partition, gathered from its orders piece by piece."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, pa.Array | None] = dict.fromkeys(
+            NAME_FIELDS, pa.array([], pa.string())
+        )
+
+    def add(self, orders: pa.Table) -> None:
+        """Add the names of the next orders, as they were sealed."""
+        for field, (outer, inner) in NAME_FIELDS.items():
+            before = self._found[field]
+            if before is not None:
+                new = pc.unique(pc.struct_field(orders[outer], inner)).drop_null()
+                self._found[field] = _few(pc.unique(pa.concat_arrays([before, new])))
+
+    def names(self) -> Names:
+        """Return them."""
+        return {
+            field: None if values is None else sorted(values.to_pylist())
+            for field, values in self._found.items()
+        }
+
+
 def names_of(orders: pa.Table) -> Names:
     """Return the different names in orders, as they were sealed."""
-    return {field: _different(orders[path[0]], path[1]) for field, path in NAME_FIELDS.items()}
+    found = NamesFound()
+    found.add(orders)
+    return found.names()
 
 
 def folded(text: str) -> str:
@@ -40,8 +66,7 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold())
 
 
-def _different(column: pa.ChunkedArray, name: str) -> list[str] | None:
-    values = pc.unique(pc.struct_field(column, name)).drop_null()
-    if len(values) > MAX_NAMES or (pc.sum(pc.binary_length(values)).as_py() or 0) > MAX_NAME_BYTES:
-        return None
-    return sorted(values.to_pylist())
+def _few(values: pa.Array) -> pa.Array | None:
+    """Return names, or None if they are too many."""
+    size = pc.sum(pc.binary_length(values)).as_py() or 0
+    return None if len(values) > MAX_NAMES or size > MAX_NAME_BYTES else values

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from archiver.allocation import whole
 from archiver.search_tokens.cards import parts_of
 from archiver.search_tokens.kinds import Kind
 from archiver.search_tokens.normalise import normalised
@@ -40,40 +41,77 @@ Heads = NDArray[np.uint64]
 Rows = NDArray[np.int64]
 
 
+class SearchRows:
+    """Search rows of a partition, gathered from its orders piece by piece.
+
+    The tokens of a few thousand orders are made at once: their text, padded to the longest, takes
+    several times the space of the orders themselves.
+    """
+
+    def __init__(self, keys: SearchKeys, year: str, kinds: frozenset[Kind]) -> None:
+        """Begin.
+
+        Args:
+            keys: Of search tokens.
+            year: Of the partition's cohort.
+            kinds: Which tokens to make.
+        """
+        self._keys = keys
+        self._year = year
+        self._found: dict[Kind, list[tuple[Heads, Rows]]] = {kind: [] for kind in sorted(kinds)}
+        self._revisions: list[pa.Array] = []
+        self._completed: list[pa.Array] = []
+        self._count = 0
+
+    def add(self, orders: pa.Table) -> None:
+        """Add the next orders.
+
+        Args:
+            orders: ORDER_V1 rows with at least `COLUMNS`, and `SECRET` if parts of cards are among
+                the kinds.
+        """
+        for kind, found in self._found.items():
+            heads, rows = _of_kind(kind, self._keys, self._year, orders)
+            found.append((heads, rows + self._count))
+        self._revisions.append(whole(orders["revision"]))
+        self._completed.append(whole(orders["completed_at"]))
+        self._count += len(orders)
+
+    def table(self, *, group_rows: int) -> pa.Table:
+        """Return SEGMENT_V1 rows, sorted by (kind, token).
+
+        A row stands there once for each different value that it has of a kind. Revision and
+        completion stand with the order id only: they are the same for all of an order's tokens.
+
+        Args:
+            group_rows: Rows of a row group.
+        """
+        pieces = [
+            (kind, *_sorted(*(np.concatenate(parts) for parts in zip(*found, strict=True))))
+            for kind, found in self._found.items()
+        ]
+        kinds = np.concatenate([np.full(len(heads), kind, np.uint8) for kind, heads, _ in pieces])
+        rows = np.concatenate([rows for *_, rows in pieces])
+        by_id = pa.array(np.where(kinds == Kind.ORDER_ID, rows, -1))
+        taken = pc.if_else(pc.greater_equal(by_id, 0), by_id, None)
+        columns = [
+            pa.array(kinds),
+            pa.array(np.concatenate([heads for _, heads, _ in pieces])),
+            pa.array((rows // group_rows).astype(np.uint16)),
+            pa.array((rows % group_rows).astype(np.uint32)),
+            pc.fill_null(pa.concat_arrays(self._revisions).take(taken), 0),
+            pa.concat_arrays(self._completed).take(taken),
+        ]
+        return pa.Table.from_arrays(columns, schema=SEGMENT_V1)
+
+
 def search_rows(
     keys: SearchKeys, year: str, orders: pa.Table, kinds: frozenset[Kind], *, group_rows: int
 ) -> pa.Table:
-    """Return SEGMENT_V1 rows of orders, sorted by (kind, token).
-
-    A row stands there once for each different value that it has of a kind. Revision and
-    completion stand with the order id only: they are the same for all of an order's tokens.
-
-    Args:
-        keys: Of search tokens.
-        year: Of the partition's cohort.
-        orders: ORDER_V1 rows of one partition with at least `COLUMNS`, and `SECRET` if parts
-            of cards are among `kinds`.
-        kinds: Which tokens to make.
-        group_rows: Rows of a row group.
-    """
-    pieces: list[tuple[Kind, Heads, Rows]] = []
-    for kind in sorted(kinds):
-        heads, rows = _of_kind(kind, keys, year, orders)
-        pieces.append((kind, *_sorted(heads, rows)))
-    kind_column = np.concatenate([np.full(len(heads), kind, np.uint8) for kind, heads, _ in pieces])
-    rows = np.concatenate([rows for *_, rows in pieces])
-    by_id = pa.array(np.where(kind_column == Kind.ORDER_ID, rows, -1))
-    taken = pc.if_else(pc.greater_equal(by_id, 0), by_id, None)
-    revision = _flat(orders["revision"]).take(taken)
-    columns = [
-        pa.array(kind_column),
-        pa.array(np.concatenate([heads for _, heads, _ in pieces])),
-        pa.array((rows // group_rows).astype(np.uint16)),
-        pa.array((rows % group_rows).astype(np.uint32)),
-        pc.fill_null(revision, 0),
-        _flat(orders["completed_at"]).take(taken),
-    ]
-    return pa.Table.from_arrays(columns, schema=SEGMENT_V1)
+    """Return the search rows of a partition's orders, all of them; see `SearchRows`."""
+    rows = SearchRows(keys, year, kinds)
+    rows.add(orders)
+    return rows.table(group_rows=group_rows)
 
 
 def _of_kind(kind: Kind, keys: SearchKeys, year: str, orders: pa.Table) -> tuple[Heads, Rows]:
@@ -108,10 +146,10 @@ def _values(kind: Kind, orders: pa.Table) -> Iterator[tuple[pa.Array, Rows]]:
     everyone = np.arange(len(orders), dtype=np.int64)
     match kind:
         case Kind.ORDER_ID:
-            yield _flat(orders["order_id"]), everyone
+            yield whole(orders["order_id"]), everyone
         case Kind.ACCOUNT | Kind.CONTACT | Kind.CLIENT_IP | Kind.MERCHANT:
             for outer, inner in _STRUCT_FIELDS[kind]:
-                yield _field(_flat(orders[outer]), inner), everyone
+                yield _field(whole(orders[outer]), inner), everyone
         case Kind.PAYMENT_NO:
             items, rows = _items(orders["payments"])
             for inner in ("provider_no", "aggregator_no", "merchant_no"):
@@ -155,13 +193,9 @@ def _goods(items: pa.Array) -> pa.Array:
 
 def _items(column: pa.ChunkedArray) -> tuple[pa.Array, Rows]:
     """Return the items of a list column, and the row of each."""
-    lists = _flat(column)
+    lists = whole(column)
     counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
     return lists.flatten(), np.repeat(np.arange(len(lists), dtype=np.int64), counts)
-
-
-def _flat(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _field(structs: pa.Array, name: str) -> pa.Array:

@@ -26,7 +26,7 @@ from archiver.sources.plan import ChildPlan, LookupPlan, ReadPlan, Request, Span
 from archiver.sources.process import BrokenReadError, reading
 from archiver.sources.sentences import said
 
-PAGE_ROWS: Final = 50_000
+PAGE_ROWS: Final = 25_000
 PAGE_BYTES: Final = 32 * 1024 * 1024
 """Pages of wide rows get fewer of them."""
 CENSUS_ROWS: Final = 200_000

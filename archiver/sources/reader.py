@@ -9,26 +9,21 @@ stream for each. Last a line `{"end": true}`, or `{"error": {"kind", "detail"}}`
 for the reader's pipe, so at most one page is read ahead.
 """
 
-import contextlib
-import ctypes
 import json
 import os
 import sys
 import threading
 from collections.abc import Iterable
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import pyarrow as pa
 
+from archiver.allocation import return_freed_memory
 from archiver.sources import failures
 from archiver.sources.engines import open_engine
 from archiver.sources.failures import Failure, ReadError
 from archiver.sources.paging import Pager, known_shape
 from archiver.sources.plan import Request, decoded
-
-_M_MMAP_THRESHOLD: Final = -3
-_M_ARENA_MAX: Final = -8
-"""glibc's malloc.h."""
 
 
 def main() -> None:
@@ -36,7 +31,9 @@ def main() -> None:
     # What drivers print must not come between the frames: their standard output is the error's.
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    _return_memory()
+    # The driver reads each page in threads of its own, and each would keep its largest page: a few
+    # long texts then hold hundreds of MB.
+    return_freed_memory(arenas=1, large_bytes=1 << 20, kept_bytes=0)
     # Rust reads these: the pool's complaints are how a refused login becomes known at once.
     os.putenv("RUST_LOG", "error")
     os.putenv("RUST_BACKTRACE", "0")
@@ -50,19 +47,6 @@ def main() -> None:
     except BaseException as error:  # noqa: BLE001
         _line(out, {"error": _told(error)})
     out.close()
-
-
-def _return_memory() -> None:
-    """Make the C library give freed memory back instead of keeping it for later.
-
-    The driver reads each page in threads of its own, and each would keep its largest page:
-    a few long texts then hold hundreds of MB. Where there is no mallopt, memory is only larger.
-    """
-    pa.set_memory_pool(pa.system_memory_pool())
-    with contextlib.suppress(OSError, AttributeError):
-        c_library = ctypes.CDLL(None)
-        for option, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, 1 << 20)):
-            c_library.mallopt(option, value)
 
 
 def _die_with_parent() -> None:

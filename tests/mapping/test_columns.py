@@ -108,3 +108,13 @@ def test_epochs_count_in_their_unit() -> None:
     for zone, text in (("epoch_s", seconds), ("epoch_ms", seconds + "000")):
         spec = Time(column="t", zone=zone)
         assert columns.instants(pa.array([text]), spec, "UTC", Faults(1)).to_pylist() == [moment]
+
+
+def test_text_does_not_keep_the_page_in_memory_that_it_came_in() -> None:
+    page = pa.record_batch({"a": pa.array([b"1", None, b"3"], pa.large_binary())})
+    message = pa.ipc.read_record_batch(page.serialize(), page.schema)
+    raw = message["a"]
+    text = columns.text(raw, "a", Faults(3))
+    assert text.to_pylist() == ["1", None, "3"]
+    theirs = {one.address for one in raw.buffers() if one}
+    assert not theirs & {one.address for one in text.buffers() if one}

@@ -13,8 +13,11 @@ from archiver.search_tokens import (
     ALL_KINDS,
     SECRET_KINDS,
     Kind,
+    NamesFound,
     SearchKeys,
+    SearchRows,
     ask,
+    names_of,
     normalised,
     search_rows,
 )
@@ -264,6 +267,20 @@ def test_without_the_secrets_everything_but_parts_of_cards_is_made() -> None:
     other = search_rows(KEYS, YEAR, closed, kinds, group_rows=10).to_pylist()
     assert other == [row for row in one if row["kind"] in kinds]
     assert {row["kind"] for row in one} - {row["kind"] for row in other} == {9}
+
+
+@given(st.lists(ORDERS, min_size=1, max_size=6), st.integers(1, 5))
+@settings(max_examples=50)
+def test_orders_bring_the_same_piece_by_piece_as_at_once(
+    content: list[Mapping[str, Any]], size: int
+) -> None:
+    orders = table(ORDER_V1, [whole(row) for row in content])
+    rows, names = SearchRows(KEYS, YEAR, ALL_KINDS), NamesFound()
+    for start in range(0, len(orders), size):
+        rows.add(orders.slice(start, size))
+        names.add(orders.slice(start, size))
+    assert rows.table(group_rows=2) == search_rows(KEYS, YEAR, orders, ALL_KINDS, group_rows=2)
+    assert names.names() == names_of(orders)
 
 
 def test_an_empty_question_is_none() -> None:
