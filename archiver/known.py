@@ -465,9 +465,7 @@ def _sorted(table: pa.Table) -> pa.Table:
         return table
     heads = first_64_bits(_fixed_rows(whole(table["token"])))
     order = ascending(heads)
-    sorted_heads = pa.array(heads[order])
-    del heads
-    return _taken([table], pa.array(order)).append_column("head", sorted_heads)
+    return _taken([table], pa.array(order)).append_column("head", pa.array(heads[order]))
 
 
 def _merged(older: pa.Table, newer: pa.Table) -> pa.Table:
@@ -481,7 +479,9 @@ def _merged(older: pa.Table, newer: pa.Table) -> pa.Table:
     # again. Equal entries are neighbours unless another token shares their first 64 bits, in
     # which case an outdated one merely stays, too.
     repeated = np.zeros(len(both), np.bool_)
-    repeated[1:] = _same_as_before(both["token"]) & _same_as_before(both["digest"])
+    tokens, digests = (_fixed_rows(both[name].chunk(0)) for name in ("token", "digest"))
+    repeated[1:] = (tokens[1:] == tokens[:-1]).all(axis=1)
+    repeated[1:] &= (digests[1:] == digests[:-1]).all(axis=1)
     return both.filter(pa.array(~repeated)).combine_chunks() if repeated.any() else both
 
 
@@ -496,9 +496,3 @@ def _taken(tables: Sequence[pa.Table], order: pa.Array) -> pa.Table:
         for name in schema.names
     ]
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _same_as_before(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    rows = _fixed_rows(column.chunk(0))
-    same: NDArray[np.bool_] = (rows[1:] == rows[:-1]).all(axis=1)
-    return same

@@ -349,9 +349,6 @@ class Installation:
             AnotherRunError: A night is running on this host, or on another one where a database
                 keeps them apart.
         """
-        from archiver.allocation import return_freed_memory
-
-        return_freed_memory(arenas=SEALERS + 1)
         with run_lock(self.index_folder), ThreadPoolExecutor(SEALERS, "seal") as executor:
             archive = self.archive(to_seal=True)
             with self._fence(archive) as fence:
@@ -406,8 +403,10 @@ class Installation:
     def _night(
         self, archive: Archive, executor: Executor, progress: Progress, fence: Fence | None
     ) -> "Night":
+        from archiver.allocation import return_freed_memory
         from archiver.nightly import Night
 
+        return_freed_memory(arenas=SEALERS + 1)
         return Night(
             archive=archive,
             catalog=replace(self.catalog(archive), fence=fence),
