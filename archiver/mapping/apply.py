@@ -319,11 +319,11 @@ class _Mapper:
 
     def _facets(self) -> dict[Facet, pa.Array]:
         """Return each row's bytes by facet, joined as its content is."""
-        columns = facet_columns(self.mapping)
-        nothing = self._same("").cast(pa.large_binary())
+        of_rows = facet_columns(self.mapping)
+        nothing = columns.same(b"", pa.large_binary(), self.rows)
         return {
             name: content.joined(
-                [nothing, *(self.raw[column] for column in columns[name]), *of_children]
+                [nothing, *(self.raw[column] for column in of_rows[name]), *of_children]
             )
             for name, of_children in self.facet_content.items()
         }
