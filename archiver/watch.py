@@ -14,7 +14,8 @@ find nothing, and has its budget; the address that it passes on is judged as a b
 forges a new one for each question is still the same token.
 
 Orders shown within a case do not count: an authority may ask for thousands, and each case is
-looked at. What is forbidden anyway tells nobody anything and does not count either.
+looked at. Nor do those of an export that somebody else has agreed to. What is forbidden anyway
+tells nobody anything and does not count either.
 """
 
 from collections.abc import Iterator, Sequence
