@@ -34,7 +34,7 @@ def happen(desk: Desk, act: str, number: int) -> None:
     there = {int(row["id"]) for row in desk.rows}
     if act == "sell" and number not in there:
         desk.rows.append(sold(number, now, paid=f"{number}.00"))
-    elif number not in there or act == "sell":
+    elif number not in there or act in ("sell", "look"):
         return
     elif act == "delete":
         desk.remove(number)
