@@ -25,7 +25,13 @@ url = "dir:vault"
 name = "main"
 preset = "dujiaoka"
 url = "sqlite:///shop.db"
+[watch]
+orders_per_5m = 1_000
+misses_per_5m = 1_000
+misses_per_day = 1_000
+steps_per_day = 1_000
 """
+"""Tests ask faster than people do: what is watched over minutes is tried elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
