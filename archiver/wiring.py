@@ -9,7 +9,7 @@ import socket
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,12 +24,7 @@ from archiver import roots
 from archiver.archive import Archive, Rules, open_archive, read_anchor
 from archiver.catalog import Catalog
 from archiver.configuration import Configuration, parse_configuration
-from archiver.errors import (
-    AnotherRunError,
-    ConfigurationError,
-    NotInitialisedError,
-    Said,
-)
+from archiver.errors import AnotherRunError, ConfigurationError, NotInitialisedError, Said
 from archiver.initialise import Identity, KeyPlaces, initialise
 from archiver.keyring import KeyPair
 from archiver.lockproof import Trial, prove_lock
@@ -349,10 +344,25 @@ class Installation:
             AnotherRunError: A night is running on this host, or on another one where a database
                 keeps them apart.
         """
+        from archiver.allocation import return_freed_memory
+        from archiver.nightly import Night
+
+        return_freed_memory(arenas=SEALERS + 1)
         with run_lock(self.index_folder), ThreadPoolExecutor(SEALERS, "seal") as executor:
             archive = self.archive(to_seal=True)
             with self._fence(archive) as fence:
-                yield self._night(archive, executor, progress, fence)
+                yield Night(
+                    archive=archive,
+                    catalog=replace(self.catalog(archive), fence=fence),
+                    known=self.known(archive),
+                    sources=self.sources.all(),
+                    executor=executor,
+                    in_flight=SEALERS,
+                    progress=progress,
+                    access=self.access_log(archive.id) if self.has_state() else None,
+                    reservation=standing_reservation(self.index_folder),
+                    circle=partial(self.circle, archive),
+                )
 
     def retire(self, source: str, successor: str, id_map: Path | None) -> "Retired":
         """Record that one source continues another; see `archiver.retirement`.
@@ -399,26 +409,6 @@ class Installation:
 
         holder = f"{socket.gethostname()}:{self.index_folder}"
         return Fencing(archive=archive, state=self.state, holder=holder)
-
-    def _night(
-        self, archive: Archive, executor: Executor, progress: Progress, fence: Fence | None
-    ) -> "Night":
-        from archiver.allocation import return_freed_memory
-        from archiver.nightly import Night
-
-        return_freed_memory(arenas=SEALERS + 1)
-        return Night(
-            archive=archive,
-            catalog=replace(self.catalog(archive), fence=fence),
-            known=self.known(archive),
-            sources=self.sources.all(),
-            executor=executor,
-            in_flight=SEALERS,
-            progress=progress,
-            access=self.access_log(archive.id) if self.has_state() else None,
-            reservation=standing_reservation(self.index_folder),
-            circle=partial(self.circle, archive),
-        )
 
     def circle(self, archive: Archive) -> "Circle":
         """Open those who are told of the ledger's head; nothing is connected yet."""

@@ -1,35 +1,10 @@
-"""The tests notice: one line is made wrong at a time, and the test that guards it must fail.
+"""The tests notice: one line is made wrong at a time, and the test that guards it must fail."""
 
-Each fault is planted in a copy of the code and one test is run there in a process of its own. A
-normal run plants a tenth of them, another tenth each day; `make soak` and
-`PLANT=all` plant all.
-"""
-
-import os
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-ALL = os.environ.get("PLANT") == "all" or "SOAK_EXAMPLES" in os.environ
-PARTS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One line made wrong, and who must notice."""
-
-    what: str
-    file: str
-    right: str
-    wrong: str
-    noticed_by: str
-
+from tests.planting import Fault, of_today, require_noticed
 
 BACKFILL = "tests/test_backfill.py::test_"
 CAPTURE, NIGHTLY = "tests/test_capture.py::test_", "tests/test_nightly.py::test_"
@@ -483,38 +458,9 @@ FAULTS = (
         "tests/access_log/test_parts.py::test_an_entry_left_out_with_all_behind_it_renumbered_is_told",
     ),
 )
-CHOSEN = [
-    fault
-    for number, fault in enumerate(FAULTS)
-    if ALL or number % PARTS == date.today().toordinal() % PARTS  # noqa: DTZ011  any will do
-]
-
-
-def copy_of_the_code(folder: Path) -> None:
-    """Copy what the tests named above need."""
-    leave_out = shutil.ignore_patterns("__pycache__", "golden", "bench", "nights", "servers.log")
-    for name in ("archiver", "schemas", "cli", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=leave_out)
-    shutil.copy(ROOT / "pyproject.toml", folder)
 
 
 @pytest.mark.planted
-@pytest.mark.parametrize("fault", CHOSEN, ids=lambda fault: str(fault.what))
+@pytest.mark.parametrize("fault", of_today(FAULTS), ids=str)
 def test_a_planted_fault_is_noticed(fault: Fault, tmp_path: Path) -> None:
-    copy_of_the_code(tmp_path)
-    file = tmp_path / fault.file
-    text = file.read_text("utf-8")
-    assert text.count(fault.right) == 1, f"{fault.file} has changed: plant this fault anew"
-    file.write_text(text.replace(fault.right, fault.wrong), "utf-8")
-
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", fault.noticed_by],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "HYPOTHESIS_PROFILE": "test"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert run.returncode == 1, f"{fault.noticed_by} did not notice\n{run.stdout[-2000:]}"
-    assert "1 failed" in run.stdout, run.stdout[-2000:]
+    require_noticed(fault, tmp_path)

@@ -1,13 +1,11 @@
 """The tests of the ledger notice, too: faults as in `test_planted_bugs`."""
 
-from datetime import date
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests import test_planted_bugs as bugs
-from tests.test_planted_bugs import Fault
+from tests.planting import Fault, of_today, require_noticed
 
 GOOD, BAD = "tests/ledger/test_ledger.py::test_", "tests/ledger/test_bad_days.py::test_"
 BACK, TAKEN = "tests/ledger/test_rollback.py::test_", "tests/ledger/test_extending.py::test_"
@@ -94,14 +92,9 @@ FAULTS: Final = (
         f"{NOTES}unknown_keys_are_passed_over_and_known_ones_must_hold",
     ),
 )
-CHOSEN = [
-    fault
-    for number, fault in enumerate(FAULTS)
-    if bugs.ALL or number % bugs.PARTS == date.today().toordinal() % bugs.PARTS  # noqa: DTZ011
-]
 
 
 @pytest.mark.planted
-@pytest.mark.parametrize("fault", CHOSEN, ids=lambda fault: str(fault.what))
+@pytest.mark.parametrize("fault", of_today(FAULTS), ids=str)
 def test_a_planted_fault_is_noticed(fault: Fault, tmp_path: Path) -> None:
-    bugs.test_a_planted_fault_is_noticed(fault, tmp_path)
+    require_noticed(fault, tmp_path)

@@ -1,13 +1,11 @@
 """The tests of verification notice, too: faults as in `test_planted_bugs`."""
 
-from datetime import date
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests import test_planted_bugs as bugs
-from tests.test_planted_bugs import Fault
+from tests.planting import Fault, of_today, require_noticed
 
 ATTACKS: Final = "tests/verification/test_attacks.py::test_"
 HONEST: Final = "tests/verification/test_honest_archives.py::test_"
@@ -109,14 +107,9 @@ FAULTS: Final = (
         f"{HONEST}a_manifest_that_was_sent_twice_is_a_note",
     ),
 )
-CHOSEN: Final = [
-    fault
-    for number, fault in enumerate(FAULTS)
-    if bugs.ALL or number % bugs.PARTS == date.today().toordinal() % bugs.PARTS  # noqa: DTZ011
-]
 
 
 @pytest.mark.planted
-@pytest.mark.parametrize("fault", CHOSEN, ids=lambda fault: str(fault.what))
+@pytest.mark.parametrize("fault", of_today(FAULTS), ids=str)
 def test_a_planted_fault_is_noticed(fault: Fault, tmp_path: Path) -> None:
-    bugs.test_a_planted_fault_is_noticed(fault, tmp_path)
+    require_noticed(fault, tmp_path)

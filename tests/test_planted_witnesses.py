@@ -1,13 +1,11 @@
 """The tests of witnesses and time stamps notice, too: faults as in `test_planted_bugs`."""
 
-from datetime import date
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests import test_planted_bugs as bugs
-from tests.test_planted_bugs import Fault
+from tests.planting import Fault, of_today, require_noticed
 
 FILE, ENDPOINT = "tests/witnesses/test_file.py::test_", "tests/witnesses/test_endpoint.py::test_"
 TOLD, STAMPS = "tests/spreading/test_tellings.py::test_", "tests/spreading/test_stamps.py::test_"
@@ -121,14 +119,9 @@ FAULTS: Final = (
         f"{STAMPS}a_long_outbox_is_worked_off_over_runs_the_newest_first",
     ),
 )
-CHOSEN: Final = [
-    fault
-    for number, fault in enumerate(FAULTS)
-    if bugs.ALL or number % bugs.PARTS == date.today().toordinal() % bugs.PARTS  # noqa: DTZ011
-]
 
 
 @pytest.mark.planted
-@pytest.mark.parametrize("fault", CHOSEN, ids=lambda fault: str(fault.what))
+@pytest.mark.parametrize("fault", of_today(FAULTS), ids=str)
 def test_a_planted_fault_is_noticed(fault: Fault, tmp_path: Path) -> None:
-    bugs.test_a_planted_fault_is_noticed(fault, tmp_path)
+    require_noticed(fault, tmp_path)
