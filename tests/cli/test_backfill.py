@@ -127,7 +127,9 @@ def large(founded: Terminal) -> Terminal:
 def running(terminal: Terminal) -> "subprocess.Popen[bytes]":
     """Start a backfill in a session of its own, as a terminal would."""
     script = (
-        "import sys; from archiver import spans; spans.ROWS_PER_PASS = 70\n"
+        "import signal, sys; from archiver import spans; spans.ROWS_PER_PASS = 70\n"
+        # A shell that runs the tests in the background has it ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from cli.main import main\n"
         "if __name__ == '__main__': main()"
     )
