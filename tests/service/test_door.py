@@ -1,6 +1,7 @@
 """Nobody gets past the door, and nothing gets out of it that does not belong outside."""
 
 import asyncio
+import base64
 import json
 import logging
 from collections.abc import Iterator
@@ -158,6 +159,14 @@ def test_metrics_are_for_listed_addresses(world: World) -> None:
     assert told.status_code == 200
     assert 'archiver_service_requests_total{method="GET",route="/v1/' in told.text
     assert "archiver_service_days_missing" in told.text
+
+
+def test_methods_that_somebody_invents_do_not_fill_the_metrics(world: World) -> None:
+    for method in ("CANARY-5", "CANARY-6"):
+        assert world.browser().ask(method, "/v1/health").status_code == 405
+    told = world.service.gauges.text().decode()
+    assert "CANARY" not in told
+    assert 'method="-",route="/v1/health",status="405"' in told
 
 
 # --- what comes in --------------------------------------------------------------------------------
@@ -336,6 +345,15 @@ def test_the_log_says_how_a_request_went_and_not_what_it_was_about(
     assert [(one["route"], one["status"]) for one in told] == [("/v1/orders/find", 200), ("-", 404)]
     text = json.dumps(told, default=str)
     assert not any(one in text for one in (row["no"], row["contact"], "CANARY"))
+
+
+def test_an_invented_cursor_is_no_way_to_read_the_access_log_unseen(world: World) -> None:
+    audrey, head = world.operator("audrey"), world.desk.access_log.head()
+    assert head is not None
+    known = json.dumps([head.node, head.number]).encode()
+    cursor = base64.urlsafe_b64encode(known).decode().rstrip("=")
+    assert audrey.get(f"/v1/access?cursor={cursor}&limit=1").json()["entries"]
+    assert world.log(1)[0].command == "access log"
 
 
 def test_the_access_log_is_read_newest_first_by_pages_and_the_look_is_on_it(world: World) -> None:

@@ -83,7 +83,7 @@ def access(
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> dict[str, Any]:
-    """List who asked what and why, newest first; the look itself is on record before.
+    """List who asked what and why, newest first; the look itself is on record before, page by page.
 
     `next` is the cursor of older entries.
     """
@@ -91,8 +91,8 @@ def access(
         raise refused(422, "invalid", "since: a time with its zone", "since：须带时区")
     before = None if cursor is None else _parsed(cursor)
     log = visited.desk.access_log
-    if before is None:
-        visited.desk.record("access log", Outcome.DONE, visited.person, detail=operator)
+    # Older pages, too: a cursor is nothing that only an answer of ours can give.
+    visited.desk.record("access log", Outcome.DONE, visited.person, detail=operator)
     found = log.entries(since=since, operator=operator, limit=limit + 1, before=before)[::-1]
     page = found[:limit]
     more = len(found) > limit
