@@ -90,13 +90,15 @@ class Counter:
             found = answered.orders[0] if answered and len(answered.orders) == 1 else None
             contact = self._first_contact(shelf, found) if found else None
             target = self._target(shelf, asked.facts[0])
+            # By any of its numbers it is the same order, and the same contact that is rung up.
+            one = self._tokens(shelf, "order", [found.order["order_id"]])[0] if found else target
         reached = contact is not None and courier.reaches(contact)
         order = (
             {name: str(found.order[name]) for name in ("source", "order_id")}
             if found and reached
             else None
         )
-        made = self.codes.make(self.token.name, target, order)
+        made = self.codes.make(self.token.name, one, order)
         self._record("buyer code", Outcome.DONE, person, [Asked(kind="order", token=target)])
         if made.sent and contact is not None:
             post(lambda: courier.carry(contact, made.code))

@@ -122,6 +122,19 @@ def test_a_contact_is_not_rung_up_all_day(world: World) -> None:
     assert len(world.mail.sent) == sent + PER_ORDER
 
 
+def test_an_order_by_another_of_its_numbers_is_the_same_order_to_its_contact(
+    world: World,
+) -> None:
+    site, sent = site_of(world), len(world.mail.sent)
+    row = next(one for one in world.rows[20:] if one["channel"] and one["contact"])
+    for number in ({"order": row["no"]}, {"payment_no": row["trade_no"]}):
+        for _ in range(PER_ORDER):
+            told = site.ask("/v1/buyer/codes", **number, contact=row["contact"])
+            assert told.status_code == 202
+        world.settle()
+        assert len(world.mail.sent) == sent + PER_ORDER
+
+
 def test_guessing_at_a_masked_contact_ends_after_a_few_whatever_address_is_told(
     world: World,
 ) -> None:
