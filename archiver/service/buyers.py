@@ -186,8 +186,8 @@ class Counter:
         )
         answering.coverage = holdings.coverage(shelf.index, stale=shelf.stale)
         target = self._target(shelf, facts[0])
+        number = [Asked(kind=facts[0].kind, token=target)]
         if self.codes.guarded(target):
-            number = [Asked(kind=facts[0].kind, token=target)]
             self._record("find", Outcome.MISSED, person, number, detail="guarded")
             return None
         known = {one.source for one in answering.coverage.sources}
@@ -196,6 +196,9 @@ class Counter:
         answered = answering.find(question)
         if not answered.orders:
             self.codes.guessed(target)
+        elif self.codes.guarded(target):  # many were sent at once: the right one was one of them
+            self._record("find", Outcome.MISSED, person, number, detail="guarded")
+            return None
         return answered
 
     def _target(self, shelf: Shelf, number: Fact) -> str:
