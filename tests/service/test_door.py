@@ -97,6 +97,23 @@ def test_a_session_ends_by_itself_by_its_operator_and_with_him(world: World) -> 
     assert leaver.get(SESSION).status_code == 401
 
 
+def test_compliance_hears_of_factors_that_an_administrator_gives(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who makes operators, or resets them, could be two of them."""
+    root = world.operator("root")
+    body = {"name": "second", "role": "compliance", "password": PASSWORD}
+    with caplog.at_level(logging.WARNING, "archiver"):
+        assert root.post("/v1/operators", body).status_code == 201
+        reset = root.post("/v1/operators/second/reset", {"password": PASSWORD})
+    assert reset.status_code == 200
+    told = [vars(one) for one in caplog.records if one.getMessage() == "told"]
+    assert [(one["code"], one["what"]) for one in told] == [
+        ("access-given", "second (compliance) was given password and phone secret by root")
+    ] * 2
+    assert reset.json()["totp_secret"] not in caplog.text
+
+
 class _Enrolled:
     def __init__(self, secret: str) -> None:
         self.secret = secret
