@@ -388,6 +388,12 @@ def test_the_access_log_is_read_newest_first_by_pages_and_the_look_is_on_it(worl
     assert audrey.get("/v1/access").json()["entries"][0]["command"] == "access log"
 
 
+def test_whom_the_watch_has_blocked_is_for_roles_that_list_operators(world: World) -> None:
+    told = {name: world.operator(name).get("/v1/status").json() for name in ("sue", "audrey")}
+    assert told["sue"]["blocks"] == told["audrey"]["blocks"]
+    assert ["blocked" in told[name] for name in ("sue", "audrey")] == [False, True]
+
+
 def test_log_ins_attempts_and_refusals_are_on_record(world: World) -> None:
     wrong = {"name": "sue", "password": "wrong wrong wrong", "code": "000000"}
     world.browser().post(SESSION, wrong)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 from archiver.access_log import Outcome
 from archiver.access_log.entry import instant
 from archiver.paperwork import block_fields, entry_fields
+from archiver.policy import may_run
 from archiver.service.admission import Served, Visited
 from archiver.service.problems import refused
 from archiver.service.surveying import seen_fields
@@ -22,13 +23,16 @@ router = APIRouter(prefix="/v1", tags=["archive"])
 
 @router.get("/status")
 def status(service: Served, visited: Visited) -> dict[str, Any]:
-    """Say which days are sealed and missing, under what lock, and what is wrong."""
+    """Say which days are sealed and missing, under what lock, and what is wrong.
+
+    `blocks` is how many there are; `blocked`, whom, is for roles that list operators.
+    """
     seen = service.surveyor.seen()
     blocks = visited.desk.watch.blocks()
-    return {
-        **seen_fields(seen, service.library.archive),
-        "blocked": [block_fields(one, visited.language) for one in blocks],
-    }
+    told = {**seen_fields(seen, service.library.archive), "blocks": len(blocks)}
+    if may_run(visited.person.role, "operator list"):  # addresses of buyers are among them
+        told["blocked"] = [block_fields(one, visited.language) for one in blocks]
+    return told
 
 
 @router.get("/verification")
