@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 ANNOUNCED: Final = ("nightly", "status", "prove-lock", "verify")
 """The commands that a timer runs."""
-PEOPLES: Final = ("watch", "blocked", "access-", "witness-ahead", "witness-lost", "split-view")
+PEOPLES: Final = (
+    *("watch", "blocked", "revealed", "access-"),
+    *("witness-ahead", "witness-lost", "split-view"),
+)
 """How alarms begin of which somebody else than who has asked must hear, whatever the command."""
 UNSENT: Final = "unsent"
 KEPT: Final = 100

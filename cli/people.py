@@ -53,6 +53,15 @@ def watch_alarms(call: Call, judgements: "Sequence[Judgement]") -> list[Alarm]:
     ]
 
 
+def reveal_alarm(call: Call, name: str, access: str) -> Alarm:
+    """Return that card secrets were shown: compliance hears of each by the webhook."""
+    return Alarm(
+        code="revealed",
+        message=call.words("people.revealed", name=name, access=access),
+        next=call.next("archiver access log"),
+    )
+
+
 def interactive() -> bool:
     """Tell whether a person sits there."""
     return sys.stdin.isatty()

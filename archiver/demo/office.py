@@ -1,7 +1,8 @@
 """The demonstration's people: they find an order, are refused its secret, and see it properly.
 
 They do what operators do on the command line, by the same way: sessions, the local index, masks,
-approval, a fresh code, the revealing process, the access log. Their phones are this program's.
+approval, a fresh code, the revealing process, the access log. Their phones are this program's, and
+whoever goes on in the demonstration's console finds what they know and hold in `LOGINS`.
 """
 
 import secrets
@@ -20,7 +21,7 @@ from archiver.errors import ArchiverError
 from archiver.lookup.answering import Answered, Grounds
 from archiver.lookup.exporting import write_new
 from archiver.lookup.question import Question, fact
-from archiver.operators import Session
+from archiver.operators import Enrolment, Session
 from archiver.operators.codes import STEP_SECONDS
 from archiver.policy import Role
 from archiver.ports import Progress
@@ -35,6 +36,16 @@ STAFF: Final[Mapping[str, Role]] = {
     "carol": Role.COMPLIANCE,
     "dora": Role.COMPLIANCE,
 }
+LOGINS: Final = "logins.txt"
+"""In the demonstration's folder, for its owner alone: nobody else is ever to log in there."""
+_INTRODUCED: Final = """\
+The log-ins of this demonstration; a real archive keeps none of this anywhere.
+As the code, type one of the recovery codes (each logs in once), or add the otpauth address to an
+authenticator app: showing a card secret takes a code of the app.
+本演示的登录信息；真实的档案库不会在任何地方保存这些内容。
+登录时的动态码可填写一个恢复码（每个仅可使用一次），也可将 otpauth 地址添加到验证器应用；
+查看卡密须使用应用的动态码。
+"""
 CASE: Final = "示例〔2026〕1号"
 PURPOSE: Final = "售后"
 
@@ -56,11 +67,12 @@ class Office:
 
     def open(self) -> None:
         """Add the operators, each by the administrator, and let each log in."""
-        register = self.desk.owners_register()
+        register, told = self.desk.owners_register(), [_INTRODUCED]
         for name, role in STAFF.items():
             password = secrets.token_urlsafe(16)
             by = None if role is Role.ADMINISTRATOR else "root"
             enrolment = register.add(name, role, password, by=by)
+            told.append(_login(enrolment, password))
             self._phones[name] = pyotp.TOTP(enrolment.secret, interval=STEP_SECONDS)
             session = self.desk.logins.login(
                 name, password, self.code(name), origin=self.desk.place
@@ -68,6 +80,7 @@ class Office:
             Desk.at(self._as(name)).held.keep(name, session.token)
             self.desk.record("login", Outcome.DONE, session)
             self._sessions[name] = session
+        write_new(self.installation.folder / LOGINS, "\n".join(told).encode())
 
     def code(self, name: str) -> str:
         """Return what an operator's phone shows, a code that was not used yet.
@@ -144,3 +157,13 @@ class Office:
             OPERATOR_VARIABLE: name,
         }
         return replace(self.installation, environment=environment)
+
+
+def _login(enrolment: Enrolment, password: str) -> str:
+    codes = "  ".join(enrolment.recovery_codes[:5])
+    return (
+        f"{enrolment.operator.name} · {enrolment.operator.role}\n"
+        f"  password 密码    {password}\n"
+        f"  recovery 恢复码  {codes}\n"
+        f"  app 验证器       {enrolment.uri}\n"
+    )

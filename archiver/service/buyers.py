@@ -90,13 +90,15 @@ class Counter:
             found = answered.orders[0] if answered and len(answered.orders) == 1 else None
             contact = self._first_contact(shelf, found) if found else None
             target = self._target(shelf, asked.facts[0])
+            # By any of its numbers it is the same order, and the same contact that is rung up.
+            one = self._tokens(shelf, "order", [found.order["order_id"]])[0] if found else target
         reached = contact is not None and courier.reaches(contact)
         order = (
             {name: str(found.order[name]) for name in ("source", "order_id")}
             if found and reached
             else None
         )
-        made = self.codes.make(self.token.name, target, order)
+        made = self.codes.make(self.token.name, one, order)
         self._record("buyer code", Outcome.DONE, person, [Asked(kind="order", token=target)])
         if made.sent and contact is not None:
             post(lambda: courier.carry(contact, made.code))
@@ -184,8 +186,8 @@ class Counter:
         )
         answering.coverage = holdings.coverage(shelf.index, stale=shelf.stale)
         target = self._target(shelf, facts[0])
+        number = [Asked(kind=facts[0].kind, token=target)]
         if self.codes.guarded(target):
-            number = [Asked(kind=facts[0].kind, token=target)]
             self._record("find", Outcome.MISSED, person, number, detail="guarded")
             return None
         known = {one.source for one in answering.coverage.sources}
@@ -194,6 +196,9 @@ class Counter:
         answered = answering.find(question)
         if not answered.orders:
             self.codes.guessed(target)
+        elif self.codes.guarded(target):  # many were sent at once: the right one was one of them
+            self._record("find", Outcome.MISSED, person, number, detail="guarded")
+            return None
         return answered
 
     def _target(self, shelf: Shelf, number: Fact) -> str:

@@ -54,7 +54,7 @@ _codes: Final = Table(
     _metadata,
     Column("challenge", String(64), primary_key=True),
     Column("site", String(64), nullable=False),
-    Column("target", String(32), nullable=False),  # the number's token, as the access log has it
+    Column("target", String(32), nullable=False),  # a number's token, as the access log has it
     Column("made_at", BigInteger, nullable=False),
     Column("kept", String(64), nullable=False),
     Column("sealed", LargeBinary, nullable=False),
@@ -99,7 +99,7 @@ class Codes:
 
         Args:
             site: For whom.
-            target: Of which number, as a token.
+            target: Of which order, as the token of its number; of none, of what was asked.
             order: What it opens; None: nothing, though it looks alike.
         """
         now = self.clock.now()

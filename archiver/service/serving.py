@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from archiver.errors import ConfigurationError, Said
 from archiver.sections import ServiceSection
 from archiver.service.app import Pages, create_app
+from archiver.service.connections import Connection
 from archiver.wiring import Installation
 
 BACKLOG: Final = 256
@@ -76,7 +77,7 @@ class _Server(uvicorn.Server):
 def _settings(app: FastAPI, section: ServiceSection, folder: Path) -> uvicorn.Config:
     settings = uvicorn.Config(
         app,
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -38,6 +38,8 @@ HEADERS: Final = (
 )
 MAX_TARGET: Final = 4_096
 """Bytes of path and query: contacts and numbers come in bodies."""
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Others are one in metrics and log: whoever asks could invent them without end."""
 
 log: Final = logging.getLogger("archiver.service")
 Observe = Callable[[str, str, int, float], None]
@@ -75,7 +77,7 @@ class Shell:
         finally:
             seconds = time.monotonic() - began
             route = getattr(scope.get("route"), "path", "-")
-            method = scope["method"] if route != "-" else "-"
+            method = scope["method"] if route != "-" and scope["method"] in METHODS else "-"
             self.observe(route, method, answer.status, seconds)
             log.info(
                 "answered",

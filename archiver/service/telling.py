@@ -1,4 +1,4 @@
-"""Telling compliance what happened: each reveal, each block, whatever the watch finds unusual.
+"""Telling compliance what happened: each reveal and block, new factors, whatever is unusual.
 
 By the log, the metrics and the alarms' webhook. What is told is on the disk before it is sent, in
 the folder from which every run of a command sends what is waiting there: nothing is lost with a
@@ -67,6 +67,14 @@ class Teller:
             f"已向 {by} 显示卡密，访问记录 {record}",
         )
         self.tell("revealed", said, Exit.DONE, "archiver access log")
+
+    def enrolled(self, name: str, role: str, by: str) -> None:
+        """Tell of factors that somebody was given: who gives them could have kept them."""
+        said = Said(
+            f"{name} ({role}) was given password and phone secret by {by}",
+            f"{by} 为 {name}（{role}）设置了密码与动态码密钥",
+        )
+        self.tell("access-given", said, Exit.DONE, "archiver operator list")
 
     def tell(self, code: str, said: Said, ended: Exit, after: str = "") -> None:
         """Tell of one thing; returns at once."""

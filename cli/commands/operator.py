@@ -78,7 +78,7 @@ def add(call: Call, *, name: str, role: str) -> Report:
         lambda: register.add(name, wanted, password, by=by),
         about=f"{name} ({role})",
     )
-    return _enrolled(call, desk, made)
+    return _told_of(call, _enrolled(call, desk, made), made, by)
 
 
 @command(
@@ -129,8 +129,8 @@ def reset(call: Call, *, name: str, by_owner: bool) -> Report:
         "operator reset", session, lambda: register.reset(name, password), about=name
     )
     report = _enrolled(call, desk, made)
-    if not by_owner:
-        return report
+    if session is not None:
+        return _told_of(call, report, made, session.name)
     told = Alarm(code="access-by-owner", message=call.words("operator.by-owner", name=name))
     return replace(report, alarms=[*report.alarms, told])
 
@@ -291,6 +291,16 @@ def _enrolled(call: Call, desk: "Desk", made: "Enrolment") -> Report:
         },
         show=show,
     )
+
+
+def _told_of(call: Call, report: Report, made: "Enrolment", by: str | None) -> Report:
+    """Return the report with its alarm: whoever gives somebody factors could have kept them."""
+    if by is None:  # the first operator: nobody is there to hear of it
+        return report
+    role = call.words(f"role.{made.operator.role}")
+    message = call.words("operator.given", name=made.operator.name, role=role, by=by)
+    told = Alarm(code="access-given", message=message, next=call.next("archiver operator list"))
+    return replace(report, alarms=[*report.alarms, told])
 
 
 def _require_phone(call: Call, desk: "Desk", made: "Enrolment") -> None:

@@ -93,6 +93,7 @@ def prove(
     from archiver.lookup.exporting import require_new, write_new
     from archiver.lookup.question import fact
     from cli.answers import alarms_of, exit_of, opened_room
+    from cli.people import reveal_alarm
     from cli.report import alarm_of
 
     why = grounds(purpose, case)
@@ -121,15 +122,16 @@ def prove(
             detail=f"withheld: {', '.join(sorted(parts)) or '-'}",
         )
         write_new(output, content)
-        told = room.archive.alarms
+        told, access = room.archive.alarms, str(answered.record)
         alarms = [
             *alarms_of(call, answered, room),
             *(alarm_of(one, call.language, call.named_config) for one in told),
+            *([reveal_alarm(call, room.session.name, access)] if with_secret else ()),
         ]
         ended = max([exit_of(answered, room), *(one.exit for one in told)])
     evidence = gathered.evidence
     fields = {
-        "access": str(answered.record),
+        "access": access,
         "order": _named(answered),
         "output": str(output),
         "size_bytes": len(content),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import Call, command
-from cli.people import code_of, log_alarms, watch_alarms
+from cli.people import code_of, log_alarms, reveal_alarm, watch_alarms
 from cli.report import Report
 
 if TYPE_CHECKING:
@@ -62,7 +62,11 @@ def reveal(
             runner=section.runner,
         )
         revealed = revealing.reveal(order_id, source, lambda: code_of(call))
-        alarms = [*log_alarms(call, room.desk), *watch_alarms(call, room.unusual)]
+        alarms = [
+            *log_alarms(call, room.desk),
+            *watch_alarms(call, room.unusual),
+            reveal_alarm(call, room.session.name, str(revealed.record)),
+        ]
     fields = {
         "access": str(revealed.record),
         "order": {

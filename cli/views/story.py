@@ -96,6 +96,7 @@ def show_ending(console: Console, call: Call, folder: Path, *, kept: bool) -> No
         ("status", "status"),
         ("check", "source check"),
         ("again", "nightly --json"),
+        ("serve", "serve"),
         ("template", "init --template"),
     ):
         first = f"cd {place}" if name == "status" else None

@@ -60,10 +60,6 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     terminal = Terminal(folder=folder, environment=dict.fromkeys(unset))
     terminal.environment["HOME"] = str(folder / "home")
     terminal.configure()
-    # One person asks in a minute what a day's work is elsewhere; the watch has tests of its own.
-    text = terminal.config.read_text("utf-8")
-    limits = "orders_per_5m = 1000\nmisses_per_5m = 1000\n"
-    terminal.config.write_text(f"{text}\n[watch]\n{limits}", "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Desk, "costs", CHEAP)
         assert terminal.archiver("init").exit == 0

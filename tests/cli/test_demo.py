@@ -1,13 +1,17 @@
 """The demonstration does what it tells, and leaves nothing behind if asked to."""
 
+import stat
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from archiver.demo.office import LOGINS
 from archiver.desk import Desk
 from archiver.masking import MASK
+from archiver.policy import Role
+from archiver.wiring import Installation
 from cli.options import Call
 from cli.views.story import show_ending
 from tests.cli.conftest import Terminal
@@ -69,12 +73,23 @@ def test_the_demonstration_tells_a_true_story(terminal: Terminal) -> None:
     shown = StringIO()
     console = Console(file=shown, width=80)
     show_ending(console, Call(language="en"), folder, kept=True)
-    for said in (f"cd {folder}", "status", "nightly --json", f"rm -rf {folder}"):
+    for said in (f"cd {folder}", "status", "nightly --json", "serve", LOGINS, f"rm -rf {folder}"):
         assert said in shown.getvalue()
+    require_login(folder)
 
     archive = ("--config", str(folder / "archiver.toml"))
     assert terminal.run("nightly", *archive).exit == 0
     assert len(terminal.run("status", "--json", *archive).document["days_sealed"]["main"]) == 60
+
+
+def require_login(folder: Path) -> None:
+    """Hold that its owner, and nobody else, can go on in the demonstration's console."""
+    logins = folder / LOGINS
+    assert stat.S_IMODE(logins.stat().st_mode) == 0o600
+    carol = logins.read_text("utf-8").partition("carol · compliance\n")[2].split()
+    password, recovery = carol[2], carol[5]
+    desk = Desk.at(Installation.load(folder / "archiver.toml"))
+    assert desk.logins.login("carol", password, recovery, origin="test").role is Role.COMPLIANCE
 
 
 def test_people_read_it_in_their_language_and_nothing_is_left(terminal: Terminal) -> None:

@@ -142,7 +142,7 @@ def test_card_secrets_are_revealed_into_a_proof_by_the_rules_of_a_reveal(
 
     code = library.office.code("carol") + "\n"
     ran = library.ask("carol", *asked, *case, stdin=code)
-    assert ran.exit == 0, ran.out
+    assert (ran.exit, ran.codes) == (0, ["revealed"]), ran.out
     assert ran.document["withheld"] == []
     shown = json.loads(path.read_bytes())["order"]["secret"]["fields"]["deliveries"]
     assert [one["secret"] for one in shown] == row["info"].splitlines()

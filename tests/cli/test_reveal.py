@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.cli.library import Library, library
+from tests.servers.receiver import Receiver
 
 __all__ = ["library"]
 
@@ -29,7 +30,7 @@ def test_a_secret_is_shown_once_after_approval_and_a_fresh_code(library: Library
 
     assert library.ask("carol", *asked, stdin="000000\n").codes == ["code-refused"]
     shown = library.ask("carol", *asked, stdin=library.office.code("carol") + "\n")
-    assert shown.exit == 0, shown.out
+    assert (shown.exit, shown.codes) == (0, ["revealed"]), shown.out
     secrets = [one["secret"] for one in shown.document["order"]["deliveries"]]
     assert secrets == row["info"].splitlines()
 
@@ -59,13 +60,22 @@ def test_support_reveals_nothing_and_nobody_without_a_case(library: Library) -> 
     assert library.ask("carol", "reveal", "NEVER-WAS", *CASE).codes == ["request"]
 
 
-def test_the_cap_of_a_day_is_kept(library: Library) -> None:
-    library.terminal.configure(("[store]", "[reveal]\ndaily_cap = 1\napproval = false\n[store]"))
+def test_the_cap_of_a_day_is_kept_and_compliance_hears_of_what_was_shown(
+    library: Library, receiver: Receiver
+) -> None:
+    library.terminal.environment["HOOK_URL"] = receiver.url
+    sections = '[reveal]\ndaily_cap = 1\napproval = false\n[alarms]\nwebhook_url_env = "HOOK_URL"\n'
+    library.terminal.configure(("[store]", f"{sections}[store]"))
     first, second = (library.rows(DONE.format(n))[0] for n in (2, 3))
 
     code = library.office.code("dora") + "\n"
     shown = library.ask("dora", "reveal", first["order_sn"], *CASE, stdin=code)
     assert shown.exit == 0, shown.out
+    (told,) = receiver.requests
+    (alarm,) = json.loads(told.body)["alarms"]
+    assert alarm["code"] == "revealed"
+    assert f"dora, access record {shown.document['access']}" in alarm["message"]
+    assert first["order_sn"] not in told.body.decode()
     refused = library.ask("dora", "reveal", second["order_sn"], *CASE)
 
     assert refused.codes == ["not-allowed"]

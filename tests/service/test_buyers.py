@@ -7,7 +7,9 @@ from itertools import count
 from typing import Any
 
 from archiver.access_log import Outcome
-from archiver.service.codes import GUESSES, LASTS, PER_ORDER, TRIES
+from archiver.service.buyers import Counter
+from archiver.service.codes import GUESSES, LASTS, PER_ORDER, TRIES, Codes
+from archiver.service.questions import Mine
 from tests.archives import Row
 from tests.service.world import Site, World
 
@@ -122,6 +124,19 @@ def test_a_contact_is_not_rung_up_all_day(world: World) -> None:
     assert len(world.mail.sent) == sent + PER_ORDER
 
 
+def test_an_order_by_another_of_its_numbers_is_the_same_order_to_its_contact(
+    world: World,
+) -> None:
+    site, sent = site_of(world), len(world.mail.sent)
+    row = next(one for one in world.rows[20:] if one["channel"] and one["contact"])
+    for number in ({"order": row["no"]}, {"payment_no": row["trade_no"]}):
+        for _ in range(PER_ORDER):
+            told = site.ask("/v1/buyer/codes", **number, contact=row["contact"])
+            assert told.status_code == 202
+        world.settle()
+        assert len(world.mail.sent) == sent + PER_ORDER
+
+
 def test_guessing_at_a_masked_contact_ends_after_a_few_whatever_address_is_told(
     world: World,
 ) -> None:
@@ -138,6 +153,32 @@ def test_guessing_at_a_masked_contact_ends_after_a_few_whatever_address_is_told(
     assert right.json()["answer"] == "none"  # the right one is not told from the wrong ones
     world.later(timedelta(hours=1, seconds=1))
     assert site.ask("/v1/buyer/orders", **own(row)).json()["answer"] == "found"
+
+
+class Rushed(Codes):
+    """Codes to which, while a question is looked for, others about the same number come."""
+
+    def guarded(self, target: str) -> bool:
+        told = super().guarded(target)
+        for _ in range(GUESSES):
+            self.guessed(target)
+        return told
+
+
+def test_many_guesses_at_once_are_no_more_than_one_after_the_other(world: World) -> None:
+    service, codes, row = world.service, world.service.codes, world.rows[17]
+    token = service.tokens.held(site_of(world).secret)
+    counter = Counter(
+        library=service.library,
+        desk=service.desk.seen_from("ip:192.0.2.80"),
+        token=token,  # type: ignore[arg-type]
+        codes=Rushed(state=codes.state, clock=codes.clock, token_key=codes.token_key),
+        unusual=service.told_of,
+        blocked=service.teller.refused,
+    )
+    told = counter.mine(Mine(**own(row), address="198.51.100.9"))
+    assert (told["answer"], told["orders"]) == ("none", [])
+    assert world.log(1)[0].detail == "guarded"
 
 
 def test_a_token_has_a_budget_and_ends_when_it_is_revoked(world: World) -> None:

@@ -294,6 +294,22 @@ def test_nobody_decides_on_his_own_request_and_everybody_sees_what_became_of_it(
     assert "已拒绝" in carol
 
 
+def test_a_page_that_looks_by_itself_keeps_no_deserted_session_alive(world: World) -> None:
+    carol = surfer(world, "carol").find(world.rows[9]["no"], case=CASE)
+    carol.follow(world.rows[9]["no"]).follow("查看卡密").send("/reveal", case=CASE)
+
+    def looks() -> bool:
+        return any(tag == "meta" and told.get("content") == "20" for tag, told in carol.read.tags)
+
+    assert (looks(), "自动刷新" in carol) == (True, True)
+    for _ in range(2):  # each within the quarter of an hour that a session lasts unused
+        world.later(timedelta(minutes=10))
+        carol.go(str(carol.page.url))
+    assert (carol.path, looks()) == ("/reveal", False)
+    carol.follow("刷新")
+    assert looks()
+
+
 def test_a_decision_takes_a_fresh_code(world: World) -> None:
     carol, dora = surfer(world, "carol"), surfer(world, "dora")
     carol.find(world.rows[8]["no"], case=CASE).follow(world.rows[8]["no"])

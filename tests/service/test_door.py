@@ -1,6 +1,7 @@
 """Nobody gets past the door, and nothing gets out of it that does not belong outside."""
 
 import asyncio
+import base64
 import json
 import logging
 from collections.abc import Iterator
@@ -96,6 +97,23 @@ def test_a_session_ends_by_itself_by_its_operator_and_with_him(world: World) -> 
     assert leaver.get(SESSION).status_code == 401
 
 
+def test_compliance_hears_of_factors_that_an_administrator_gives(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who makes operators, or resets them, could be two of them."""
+    root = world.operator("root")
+    body = {"name": "second", "role": "compliance", "password": PASSWORD}
+    with caplog.at_level(logging.WARNING, "archiver"):
+        assert root.post("/v1/operators", body).status_code == 201
+        reset = root.post("/v1/operators/second/reset", {"password": PASSWORD})
+    assert reset.status_code == 200
+    told = [vars(one) for one in caplog.records if one.getMessage() == "told"]
+    assert [(one["code"], one["what"]) for one in told] == [
+        ("access-given", "second (compliance) was given password and phone secret by root")
+    ] * 2
+    assert reset.json()["totp_secret"] not in caplog.text
+
+
 class _Enrolled:
     def __init__(self, secret: str) -> None:
         self.secret = secret
@@ -158,6 +176,14 @@ def test_metrics_are_for_listed_addresses(world: World) -> None:
     assert told.status_code == 200
     assert 'archiver_service_requests_total{method="GET",route="/v1/' in told.text
     assert "archiver_service_days_missing" in told.text
+
+
+def test_methods_that_somebody_invents_do_not_fill_the_metrics(world: World) -> None:
+    for method in ("CANARY-5", "CANARY-6"):
+        assert world.browser().ask(method, "/v1/health").status_code == 405
+    told = world.service.gauges.text().decode()
+    assert "CANARY" not in told
+    assert 'method="-",route="/v1/health",status="405"' in told
 
 
 # --- what comes in --------------------------------------------------------------------------------
@@ -338,6 +364,15 @@ def test_the_log_says_how_a_request_went_and_not_what_it_was_about(
     assert not any(one in text for one in (row["no"], row["contact"], "CANARY"))
 
 
+def test_an_invented_cursor_is_no_way_to_read_the_access_log_unseen(world: World) -> None:
+    audrey, head = world.operator("audrey"), world.desk.access_log.head()
+    assert head is not None
+    known = json.dumps([head.node, head.number]).encode()
+    cursor = base64.urlsafe_b64encode(known).decode().rstrip("=")
+    assert audrey.get(f"/v1/access?cursor={cursor}&limit=1").json()["entries"]
+    assert world.log(1)[0].command == "access log"
+
+
 def test_the_access_log_is_read_newest_first_by_pages_and_the_look_is_on_it(world: World) -> None:
     audrey, cursor, seen = world.operator("audrey"), None, []
     while True:
@@ -351,6 +386,12 @@ def test_the_access_log_is_read_newest_first_by_pages_and_the_look_is_on_it(worl
     assert len(seen) == len(set(seen)) > 1
     assert audrey.get("/v1/access?cursor=x").json()["title"] == "cursor"
     assert audrey.get("/v1/access").json()["entries"][0]["command"] == "access log"
+
+
+def test_whom_the_watch_has_blocked_is_for_roles_that_list_operators(world: World) -> None:
+    told = {name: world.operator(name).get("/v1/status").json() for name in ("sue", "audrey")}
+    assert told["sue"]["blocks"] == told["audrey"]["blocks"]
+    assert ["blocked" in told[name] for name in ("sue", "audrey")] == [False, True]
 
 
 def test_log_ins_attempts_and_refusals_are_on_record(world: World) -> None:

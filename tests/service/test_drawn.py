@@ -14,11 +14,12 @@ from archiver.lookup.diagnosis import diagnose
 from archiver.lookup.shown import instant, shown
 from archiver.lookup.timeline import timeline
 from archiver.policy import Role
+from archiver.refusals import ApprovalNeededError
 from archiver.service.pages.assurance import coverage_tile, witnesses_block
 from archiver.service.pages.dossier import Dossier, dossier
 from archiver.service.pages.framing import own_path, worded
 from archiver.service.pages.heat import heat, spans
-from archiver.service.pages.jobs import ExportsBusyError, Job, Jobs
+from archiver.service.pages.jobs import ExportsBusyError, Job, Jobs, Make
 from archiver.service.pages.references import StaleLinkError, seal, unseal
 from archiver.service.pages.shapes import amount, at, duration, size
 from archiver.service.pages.words import Words
@@ -205,7 +206,8 @@ def test_options_of_the_command_line_are_told_as_fields() -> None:
 
 def started(jobs: Jobs, owner: str = "a") -> Job:
     clock = FrozenClock(NOON)
-    return jobs.start(owner, "said", "csv", clock, lambda job: (b"content", f"main/{job.done}"))
+    make: Make = lambda job: (b"content", f"main/{job.done}")  # noqa: E731
+    return jobs.start(owner, "said", "csv", clock, lambda: make)
 
 
 def test_an_export_shows_how_far_it_is_and_is_given_once_to_its_own_session() -> None:
@@ -231,6 +233,23 @@ def test_an_export_shows_how_far_it_is_and_is_given_once_to_its_own_session() ->
     assert job.content == b""
 
 
+def test_an_export_without_room_uses_up_no_approval_and_one_refused_leaves_its_room() -> None:
+    waiting: list[object] = []
+    jobs, asked = Jobs(waiting.append), []
+
+    def refused() -> Make:
+        asked.append("approval")
+        raise ApprovalNeededError(number=1, roles="compliance")
+
+    with pytest.raises(ApprovalNeededError):
+        jobs.start("a", "said", "csv", FrozenClock(NOON), refused)
+    assert jobs.of("a", NOON) == []
+    started(jobs)
+    with pytest.raises(ExportsBusyError):
+        jobs.start("a", "said", "csv", FrozenClock(NOON), refused)
+    assert asked == ["approval"]
+
+
 def test_a_file_that_nobody_takes_is_forgotten() -> None:
     jobs = Jobs(lambda work: work())
     job = started(jobs)
@@ -246,14 +265,14 @@ def test_an_export_that_fails_says_so_and_lets_the_next_one_begin(
     def broken(_job: Job) -> tuple[bytes, str]:
         raise ExportsBusyError
 
-    job = jobs.start("a", "said", "csv", FrozenClock(NOON), broken)
+    job = jobs.start("a", "said", "csv", FrozenClock(NOON), lambda: broken)
     assert (job.state, type(job.error)) == ("failed", ExportsBusyError)
 
     def bug(_job: Job) -> tuple[bytes, str]:
         raise ValueError("13800138000")
 
     with caplog.at_level("ERROR"):
-        job = jobs.start("a", "said", "csv", FrozenClock(NOON), bug)
+        job = jobs.start("a", "said", "csv", FrozenClock(NOON), lambda: bug)
     assert (job.state, job.error) == ("failed", None)
     assert "13800138000" not in caplog.text
     assert started(jobs).state == "ready"

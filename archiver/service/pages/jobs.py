@@ -82,8 +82,19 @@ class Jobs:
     _jobs: list[Job] = field(default_factory=list)
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
-    def start(self, owner: str, said: str, form: str, clock: Clock, make: Make) -> Job:
+    def start(
+        self, owner: str, said: str, form: str, clock: Clock, ready: Callable[[], Make]
+    ) -> Job:
         """Begin an export.
+
+        Args:
+            owner: The token of the session that begins it.
+            said: Of what, for people.
+            form: As which file.
+            clock: Tells from when on it waits to be taken.
+            ready: Called once there is room: does what is done once only, such as using up an
+                approval, and returns what makes the file. What it raises is raised, and the room
+                is free again.
 
         Raises:
             ExportsBusyError: Too many are under way.
@@ -95,6 +106,12 @@ class Jobs:
             if len(running) >= AT_ONCE or any(one.owner == owner for one in running):
                 raise ExportsBusyError
             self._jobs.append(job)
+        try:
+            make = ready()
+        except BaseException:
+            with self._turn:
+                self._jobs.remove(job)
+            raise
         self.begin(lambda: _run(job, make))
         return job
 

@@ -194,6 +194,8 @@ def _row(frame: Frame, one: Operator) -> Mapping[str, Any]:
 
 
 def _enrolled(frame: Frame, made: Enrolment) -> Response:
+    operator = made.operator
+    frame.service.teller.enrolled(operator.name, operator.role.value, frame.session.name)
     drawn = io.BytesIO()
     segno.make(made.uri, error="m", micro=False).save(
         drawn, kind="svg", xmldecl=False, svgns=False, omitsize=True, border=1
@@ -202,7 +204,7 @@ def _enrolled(frame: Frame, made: Enrolment) -> Response:
     return frame.answer(
         "enrolled",
         "operators",
-        name=made.operator.name,
+        name=operator.name,
         # Drawn by the library from our own text: the one thing on a page that is not escaped.
         qr=Markup(drawn.getvalue().decode()),  # noqa: S704
         secret=" ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),

@@ -6,6 +6,7 @@ the dossier by itself. Waiting asks nothing anew: it looks at the request and at
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from archiver.errors import ArchiverError
 from archiver.operators import Approval
+from archiver.operators.tables import stamp
 from archiver.policy import APPROVALS
 from archiver.refusals import (
     ApprovalNeededError,
@@ -45,7 +47,21 @@ def reveal_page(frame: Framed, o: Sealed, q: Sealed, w: Sealed = "") -> Response
     told = frame.unseal("waiting", w)
     approval = frame.visitor.desk.approvals.find(told["number"])
     if approval.granted is None:
-        return _step(frame, o, asked, "wait", case=told["case"], approval=approval)
+        # By itself it looks for as long as a session lasts that nobody uses, and no longer: each
+        # look is a use.
+        waited = stamp(frame.service.installation.clock.now()) - told["since"]
+        idle = frame.service.installation.configuration.operators.session_idle_minutes
+        looks = waited < timedelta(minutes=idle) // timedelta(microseconds=1)
+        return _step(
+            frame,
+            o,
+            asked,
+            "wait",
+            case=told["case"],
+            approval=approval,
+            again=_waiting_href(frame, o, q, approval.number, told["case"]),
+            looks=looks,
+        )
     # Refused, used or granted: whether it holds is decided when the secrets are asked for.
     return _step(frame, o, asked, "code", case=told["case"], approval=approval)
 
@@ -64,8 +80,8 @@ def reveal(frame: Framed, sent: RevealForm) -> Response:
             raise
         return _step(frame, sent.o, asked, "code", case=case)
     except ApprovalNeededError as error:
-        waiting = {"number": error.params["number"], "case": case}
-        return frame.on(f"/reveal?o={sent.o}&q={sent.q}&w={frame.seal('waiting', waiting)}")
+        number = int(str(error.params["number"]))
+        return frame.on(_waiting_href(frame, sent.o, sent.q, number, case))
     except _ELSEWHERE:
         raise
     except ArchiverError as error:
@@ -113,6 +129,8 @@ def _step(
     case: str,
     approval: Approval | None = None,
     error: ArchiverError | None = None,
+    again: str = "",
+    looks: bool = False,
 ) -> Response:
     name, zone = frame.unseal("order", o), frame.service.installation.rules.zone
     notices, status = [], 200
@@ -121,7 +139,6 @@ def _step(
         notices = [notice]
     passed = ("case", "wait", "code", "shown")
     roles = sorted(APPROVALS["reveal"].grants)
-    url = frame.request.url
     return frame.answer(
         "reveal",
         "search",
@@ -135,11 +152,19 @@ def _step(
         source=name["source"],
         order_id=name["order"],
         order_href=_order_href(frame, o, asked),
-        again=f"{url.path}?{url.query}",
+        again=again,
+        looks=looks,
         approval=approval,
         until=at(approval.until, zone) if approval else None,
         roles=frame.words("frame.and").join(frame.words(f"role.{role}") for role in roles),
     )
+
+
+def _waiting_href(frame: Frame, o: str, q: str, number: int, case: str) -> str:
+    """Return the address that looks at a request, from now on."""
+    since = stamp(frame.service.installation.clock.now())
+    waiting = frame.seal("waiting", {"number": number, "case": case, "since": since})
+    return f"/reveal?o={o}&q={q}&w={waiting}"
 
 
 def _order_href(frame: Frame, o: str, asked: Asked) -> str:

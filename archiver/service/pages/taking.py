@@ -27,7 +27,7 @@ from archiver.service.pages.asking import found_href
 from archiver.service.pages.drawing import Notice
 from archiver.service.pages.forms import Framed, JobForm, QuestionForm, Sealed, StartForm
 from archiver.service.pages.framing import Frame, back_to
-from archiver.service.pages.jobs import Job, Jobs
+from archiver.service.pages.jobs import Job, Jobs, Make
 from archiver.service.pages.shapes import at
 
 router = APIRouter(include_in_schema=False)
@@ -66,13 +66,12 @@ def start(frame: Framed, sent: StartForm) -> Response:
     try:
         if sent.format not in FORMATS:
             raise RequestError(detail=Said("there is no such format", "没有该格式"))
-        approval = _approved(frame, asked)
         jobs.start(
             frame.session.token,
             _said(frame, asked),
             sent.format,
             installation.clock,
-            lambda job: _made(frame, asked, job, approval),
+            lambda: _ready(frame, asked),
         )
     except ApprovalNeededError as error:
         return frame.on(
@@ -99,6 +98,12 @@ def take(frame: Framed, sent: JobForm) -> Response:
     name = f"orders-{job.access.replace('/', '-')}.{job.format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(job.content, headers=headers, media_type=_TYPES[job.format])
+
+
+def _ready(frame: Frame, asked: Asked) -> Make:
+    """Return what makes the file, once whoever has to has agreed."""
+    approval = _approved(frame, asked)
+    return lambda job: _made(frame, asked, job, approval)
 
 
 def _approved(frame: Frame, asked: Asked) -> int | None:

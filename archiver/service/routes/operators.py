@@ -41,6 +41,7 @@ def add(
             lambda: desk.register.add(asked.name, role, asked.password, by=by),
             about=f"{asked.name} ({asked.role})",
         )
+        service.teller.enrolled(asked.name, asked.role, by)
         return 201, enrolment_fields(made)
 
     status, told = service.writes.once(by, "operator add", key, asked.model_dump(), act, kept=False)
@@ -62,6 +63,7 @@ def reset(
             lambda: desk.register.reset(name, asked.password),
             about=name,
         )
+        service.teller.enrolled(name, made.operator.role.value, visited.person.name)
         return 200, enrolment_fields(made)
 
     status, told = service.writes.once(

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 from archiver.access_log import Outcome
 from archiver.access_log.entry import instant
 from archiver.paperwork import block_fields, entry_fields
+from archiver.policy import may_run
 from archiver.service.admission import Served, Visited
 from archiver.service.problems import refused
 from archiver.service.surveying import seen_fields
@@ -22,13 +23,16 @@ router = APIRouter(prefix="/v1", tags=["archive"])
 
 @router.get("/status")
 def status(service: Served, visited: Visited) -> dict[str, Any]:
-    """Say which days are sealed and missing, under what lock, and what is wrong."""
+    """Say which days are sealed and missing, under what lock, and what is wrong.
+
+    `blocks` is how many there are; `blocked`, whom, is for roles that list operators.
+    """
     seen = service.surveyor.seen()
     blocks = visited.desk.watch.blocks()
-    return {
-        **seen_fields(seen, service.library.archive),
-        "blocked": [block_fields(one, visited.language) for one in blocks],
-    }
+    told = {**seen_fields(seen, service.library.archive), "blocks": len(blocks)}
+    if may_run(visited.person.role, "operator list"):  # addresses of buyers are among them
+        told["blocked"] = [block_fields(one, visited.language) for one in blocks]
+    return told
 
 
 @router.get("/verification")
@@ -83,7 +87,7 @@ def access(
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> dict[str, Any]:
-    """List who asked what and why, newest first; the look itself is on record before.
+    """List who asked what and why, newest first; the look itself is on record before, page by page.
 
     `next` is the cursor of older entries.
     """
@@ -91,8 +95,8 @@ def access(
         raise refused(422, "invalid", "since: a time with its zone", "since：须带时区")
     before = None if cursor is None else _parsed(cursor)
     log = visited.desk.access_log
-    if before is None:
-        visited.desk.record("access log", Outcome.DONE, visited.person, detail=operator)
+    # Older pages, too: a cursor is nothing that only an answer of ours can give.
+    visited.desk.record("access log", Outcome.DONE, visited.person, detail=operator)
     found = log.entries(since=since, operator=operator, limit=limit + 1, before=before)[::-1]
     page = found[:limit]
     more = len(found) > limit
