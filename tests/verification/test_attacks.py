@@ -1,6 +1,6 @@
 """Each attack is found and named by one verification, and by nothing that needs luck."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,24 +12,10 @@ from archiver import dsse, layout
 from archiver.ports import DefaultRetention, LifecycleRule
 from archiver.verification.codes import KINDS as CODES
 from schemas.documents import LedgerPart, LockProof
-from tests.desk import Desk
 from tests.verification.grounds import codes, plain_copy, verified_copy
-from tests.verification.sites import DAYS, KINDS, Site, attacked, rows, sealed
+from tests.verification.sites import DAYS, KINDS, Site, rows
 
 CENTURY = timedelta(days=36_524)
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A sealed archive."""
-    return sealed(tmp_path_factory.mktemp("sealed"))
-
-
-@pytest.fixture
-def site(desk: Desk, tmp_path: Path) -> Iterator[Site]:
-    """A copy of it to be attacked."""
-    with attacked(desk, tmp_path / "host") as copied:
-        yield copied
 
 
 def resigned(site: Site, number: int, signer: str, key: Ed25519PrivateKey) -> bytes:

@@ -28,20 +28,7 @@ from tests.desk import Desk, at, founded, march
 from tests.faults import FaultyStore
 from tests.soak.verifications import live
 from tests.verification.grounds import codes, ground_of, plain_copy, verified, verified_copy
-from tests.verification.sites import Site, attacked, extend, sealed
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A sealed archive."""
-    return sealed(tmp_path_factory.mktemp("sealed"))
-
-
-@pytest.fixture
-def site(desk: Desk, tmp_path: Path) -> Iterator[Site]:
-    """A copy of it to live on."""
-    with attacked(desk, tmp_path / "host") as copied:
-        yield copied
+from tests.verification.sites import Site, extend
 
 
 def test_what_a_crash_left_behind_is_a_note(tmp_path: Path) -> None:
