@@ -17,12 +17,18 @@ _DOCUMENTS: Final = re.compile(
     r"archive\.json"
     r"|signers/[0-9]{4}(\.revoked)?\.json"
     r"|cohorts/[a-z]+-[0-9]{4}-[0-9]{2}-[0-9a-f]{8}\.json"
-    r"|(manifests|reconciliations|proofs|ledger)/[0-9]{8}\.json"
+    r"|(manifests|reconciliations|proofs)/[0-9]{8}\.json"
     r"|access/[^/]+/[0-9]{8}\.json"
     r"|retirements/[^/]+\.json|retirements/[^/]+/[0-9a-f]{32}\.ids"
-    r"|checkpoints/[0-9]+|ledger/(cosignatures|timestamps)/[0-9]+/[^/]+"
     r"|sightings/[^/]+/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{32}\.json"
 )
+_OF_THE_LEDGER: Final = (
+    layout.ledger_first,
+    layout.checkpoint_size,
+    layout.cosignature_place,
+    layout.timestamp_place,
+)
+"""What tells its keys, those included that stand aside because something foreign came first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +87,6 @@ class Listing:
 
 def is_ours(key: str) -> bool:
     """Return whether an archive writes objects of such a key."""
-    return layout.data_place(key) is not None or _DOCUMENTS.fullmatch(key) is not None
+    if layout.data_place(key) is not None or _DOCUMENTS.fullmatch(key) is not None:
+        return True
+    return any(place(key) is not None for place in _OF_THE_LEDGER)
