@@ -1,5 +1,6 @@
 """Each attack is found and named by one verification, and by nothing that needs luck."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from archiver import dsse, layout
 from archiver.ports import DefaultRetention, LifecycleRule
 from archiver.verification.codes import KINDS as CODES
+from archiver.verification.scope import Scope
 from schemas.documents import LedgerPart, LockProof
 from tests.verification.grounds import codes, plain_copy, verified_copy
 from tests.verification.sites import DAYS, KINDS, Site, rows
@@ -367,6 +369,14 @@ def test_a_delete_marker_is_named_on_each_kind_of_object(site: Site, kind: str) 
     marker = site.store.add_delete_marker(key)
     (finding,) = site.verified().alarms
     assert (finding.code, finding.key, finding.version_id) == ("delete-marker", key, marker)
+
+
+def test_the_command_that_removes_a_marker_can_be_pasted_whatever_the_key_is(site: Site) -> None:
+    scope = Scope.of_store(replace(site.store.settings(), description="s3://vault/a/ at http://b"))
+    command = scope.unhide("x; touch $(id) '", "v1")
+    named = shlex.split(command)
+    assert named[named.index("--key") + 1] == "a/x; touch $(id) '"
+    assert named[-4:] == ["--version-id", "v1", "--endpoint-url", "http://b"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
