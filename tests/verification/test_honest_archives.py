@@ -1,5 +1,6 @@
 """What crashes, operators and time do to an honest archive is no alarm."""
 
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -156,3 +157,30 @@ def test_a_night_that_seals_while_the_store_is_read_is_no_alarm(
     store = Meanwhile(site.store, before, night)
     ground = replace(ground_of(site.desk), store=store, work=partial(check, store))
     assert Verification(ground, full=full).run().alarms == []
+
+
+@pytest.mark.parametrize(
+    "key", ["access/.hidden/00000001.json", "cohorts/a\\b.json", "proofs/\u200b.json"]
+)
+def test_a_file_whose_name_no_store_of_ours_takes_hides_nothing(site: Site, key: str) -> None:
+    site.store.overwrite(key, b"{}")
+    marker = site.store.add_delete_marker(site.key("orders/"))
+    seen = site.verified()
+    assert {one.version_id for one in seen.findings if one.code == "delete-marker"} == {marker}
+    assert {one.key for one in seen.findings if one.code == "foreign-object"} == {key}
+    site.desk.clock.advance(timedelta(days=1))
+    assert site.desk.night().failures == []
+
+
+def test_a_file_at_a_manifest_s_place_far_ahead_is_named_and_costs_nothing(site: Site) -> None:
+    until = site.archive.evidence_until()
+    far = layout.manifest_key(99_999_999)
+    site.store.overwrite(far, b"{}", retain_until=until)
+    tracemalloc.start()
+    alarms = site.verified(full=False).alarms
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 64 << 20
+    assert {one.key for one in alarms} == {far}
+    site.desk.clock.advance(timedelta(days=1))
+    assert site.desk.night().failures == []
