@@ -10,7 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archiver import dsse, layout
+from archiver.ledger import origin
 from archiver.ports import DefaultRetention, LifecycleRule
+from archiver.signed_note import Checkpoint, sign_note
 from archiver.verification.codes import KINDS as CODES
 from archiver.verification.scope import Scope
 from schemas.documents import LedgerPart, LockProof
@@ -109,6 +111,18 @@ def resign_revoked(site: Site) -> None:
     site.store.overwrite(
         layout.manifest_key(3), content, retain_until=site.archive.evidence_until()
     )
+
+
+def promise_more_revoked(site: Site) -> None:
+    """A revoked signer signs the checkpoint of a ledger that there never was."""
+    thief = Ed25519PrivateKey.generate()
+    site.certify(2, thief)
+    site.revoke(2)
+    site.desk.clock.advance(timedelta(minutes=5))
+    head = Checkpoint(origin=origin(site.archive.id), size=99, root=bytes(32))
+    content = sign_note(head.text, head.origin, thief)
+    until = site.archive.evidence_until()
+    site.store.overwrite(layout.checkpoint_key(99), content, retain_until=until)
 
 
 def two_manifests(site: Site) -> None:
@@ -301,6 +315,7 @@ ATTACKS = [
     Attack(resign, "signer-unknown"),
     Attack(resign_in_our_name, "signature-invalid"),
     Attack(resign_revoked, "signer-revoked", offline=False),
+    Attack(promise_more_revoked, "signer-revoked", offline=False),
     Attack(two_manifests, "two-manifests", offline=False),
     Attack(another_history, "rewritten", offline=False),
     Attack(another_history, "entry-differs"),

@@ -17,12 +17,14 @@ from archiver.capture import MappedSource
 from archiver.catalog import Catalog
 from archiver.errors import StoreError
 from archiver.known import KnownOrders
+from archiver.ledger import Ledger
 from archiver.ports import VersionEntry
 from archiver.retirement import retire
 from archiver.stores.memory import MemoryStore
 from archiver.verification import verifying
 from archiver.verification.checking import check
 from archiver.verification.verifying import Verification
+from schemas.documents import LedgerPart
 from tests import cards
 from tests.archives import Place
 from tests.desk import Desk, at, founded, march
@@ -184,3 +186,22 @@ def test_a_file_at_a_manifest_s_place_far_ahead_is_named_and_costs_nothing(site:
     assert {one.key for one in alarms} == {far}
     site.desk.clock.advance(timedelta(days=1))
     assert site.desk.night().failures == []
+
+
+def test_of_two_parts_of_the_ledger_the_one_counts_that_was_signed_and_what_follows_is_read(
+    site: Site,
+) -> None:
+    # Where a store lets two writers of one key win, the loser's may be dated before the winner's.
+    key = site.key("ledger/0")
+    part = site.archive.verify(site.content(key), "ledger", LedgerPart, key)
+    slow = part.model_copy(update={"created_at": part.created_at - timedelta(seconds=9)})
+    entries = [text.replace('"day":"2026', '"day":"2025') for text in part.entries]
+    slow = slow.model_copy(update={"entries": entries})
+    site.store.overwrite(key, site.archive.signed(slow, "ledger"))
+    site.store._versions[key].reverse()
+    seen = site.verified(root=False)
+    whole = Ledger(site.archive)
+    whole.refresh()
+    assert seen.entries == whole.size
+    assert not {"ledger-forked", "checkpoint-differs", "ledger-part-missing"} & codes(seen.findings)
+    assert {one.key for one in seen.alarms} == {key}
