@@ -1,8 +1,8 @@
 """The ledger as a verification sees it: every part and checkpoint, and the documents behind them.
 
 Of everything, in its turn and where something lies over it, parts are read from the store and the
-tree is computed anew; else this host's copy is read on (`archiver.ledger`), which notices by itself what was set back. Each entry's document
-must be there, with the digest that the ledger has.
+tree is computed anew; else this host's copy is read on (`archiver.ledger`), which notices by
+itself what was set back. Each entry's document must be there, with the digest that the ledger has.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence

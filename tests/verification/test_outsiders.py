@@ -136,8 +136,9 @@ def test_a_newer_version_over_an_answer_is_named(site: Site, tmp_path: Path) -> 
     key = layout.cosignature_key(size, "w1")
     notary = circle(tmp_path).witnesses
     known = replace(trusted(), witnesses=[*trusted().witnesses, *notary])
-    for content in (cosignature, b"none\n"):
-        version = site.store.overwrite(key, content, retain_until=site.archive.evidence_until())
+    until = site.archive.evidence_until()
+    site.store.overwrite(key, cosignature, retain_until=until)
+    version = site.store.overwrite(key, b"none\n", retain_until=until)
     alarms = site.verified(circle=lambda _archive: known).alarms
     assert codes(alarms) == {"cosignature-invalid", "shadowed"}
     assert {(one.key, one.version_id) for one in alarms} == {(key, version)}
