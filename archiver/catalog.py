@@ -25,6 +25,7 @@ from archiver.archive import (
     require_locked,
     versions_of,
 )
+from archiver.bounded_get import document_bytes
 from archiver.errors import (
     AlreadyStoredError,
     AnotherRunError,
@@ -183,7 +184,7 @@ class Catalog:
         for version in versions_of(self.archive.store, stored.key):
             if version.version_id == stored.version_id:
                 return
-            content = self.archive.store.get(stored.key, version.version_id)
+            content = document_bytes(self.archive.store, version)
             if hashlib.sha256(content).hexdigest() == stored.sha256:
                 return
             with suppress(TamperedError):
@@ -273,7 +274,7 @@ class Catalog:
 
         Whoever may write to the bucket must not be able to stop nights with a file far ahead.
         """
-        content = self.archive.store.get(version.key, version.version_id)
+        content = document_bytes(self.archive.store, version)
         try:
             manifest = self.archive.verify(content, "manifest", Manifest, version.key)
         except TamperedError as error:
@@ -286,7 +287,7 @@ class Catalog:
         """Yield a version's bytes and whether they were fetched: kept ones first."""
         if (kept := self.kept(number, version.version_id)) is not None:
             yield kept, False
-        yield self.archive.store.get(version.key, version.version_id), True
+        yield document_bytes(self.archive.store, version), True
 
     def _is_locked(self, version: VersionEntry, manifest: Manifest) -> bool:
         """Return whether a manifest has its lock; one that has none becomes an alarm.

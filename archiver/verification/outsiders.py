@@ -11,6 +11,7 @@ from typing import Any
 
 from archiver import layout
 from archiver.archive import Archive, versions_of
+from archiver.bounded_get import document_bytes
 from archiver.errors import (
     AnswerRefusedError,
     ArchiverError,
@@ -91,7 +92,7 @@ def _is_new(error: WitnessAheadError, archive: Archive, listing: Listing) -> boo
         return False
     try:
         for version in versions_of(archive.store, key):
-            content = archive.store.get(key, version.version_id)
+            content = document_bytes(archive.store, version)
             return open_checkpoint(content, verifier_keys(archive), where=key).size == size
     except ArchiverError:
         pass

@@ -31,7 +31,7 @@ from tests.desk import Desk, at, founded, march
 from tests.faults import FaultyStore
 from tests.soak.verifications import live
 from tests.verification.grounds import codes, ground_of, plain_copy, verified, verified_copy
-from tests.verification.sites import Site, extend
+from tests.verification.sites import DAYS, Site, extend
 
 
 def test_what_a_crash_left_behind_is_a_note(tmp_path: Path) -> None:
@@ -205,3 +205,41 @@ def test_of_two_parts_of_the_ledger_the_one_counts_that_was_signed_and_what_foll
     assert seen.entries == whole.size
     assert not {"ledger-forked", "checkpoint-differs", "ledger-part-missing"} & codes(seen.findings)
     assert {one.key for one in seen.alarms} == {key}
+
+
+def test_a_file_too_large_for_the_memory_stops_neither_nights_nor_verification(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    largest = 1 << 20
+    monkeypatch.setattr("archiver.bounded_get.LARGEST", largest)
+    ledger = Ledger(site.archive)
+    ledger.refresh()
+    huge = {
+        layout.access_key("x", 1),
+        layout.ledger_key(ledger.size),
+        layout.checkpoint_key(ledger.size + 1),
+        layout.reconciliation_key(1),
+        layout.sighting_key("main", march(5), "ab" * 16),
+        layout.manifest_key(9),
+    }
+    for key in huge:
+        site.store.overwrite(key, bytes(largest + 1))
+    get = MemoryStore.get
+
+    def sparing(
+        self: MemoryStore,
+        key: str,
+        version_id: str | None = None,
+        *,
+        start: int = 0,
+        length: int | None = None,
+    ) -> bytes:
+        assert key not in huge
+        return get(self, key, version_id, start=start, length=length)
+
+    monkeypatch.setattr(MemoryStore, "get", sparing)
+    site.desk.clock.advance(timedelta(days=1))
+    assert {one.params["key"] for one in site.desk.night().failures} <= huge
+    assert site.manifest(len(DAYS) + 1).day == march(5)
+    extend(site.desk)
+    assert huge <= {one.key for one in site.verified().alarms}
