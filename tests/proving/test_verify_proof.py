@@ -384,7 +384,7 @@ def run(
         cwd=folder,
         env=environment,
         capture_output=True,
-        text=True,
+        encoding=encoding,
         check=False,
     )
 
