@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from archiver import dsse, keyring, layout, retention
+from archiver.bounded_get import document_bytes
 from archiver.clocks import WatchedClock, require_clock
 from archiver.errors import (
     ArchiverError,
@@ -412,7 +413,7 @@ def earliest_that_verifies(
     """
     failure: TamperedError | None = None
     for version in versions_of(store, key):
-        content = store.get(key, version.version_id)
+        content = document_bytes(store, version)
         try:
             document = verify(content)
         except TamperedError as error:

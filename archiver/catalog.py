@@ -25,6 +25,7 @@ from archiver.archive import (
     require_locked,
     versions_of,
 )
+from archiver.bounded_get import document_bytes
 from archiver.errors import (
     AlreadyStoredError,
     AnotherRunError,
@@ -83,19 +84,20 @@ class Catalog:
             number = layout.manifest_number(version.key)
             if number is not None and not version.is_delete_marker:
                 by_number.setdefault(number, []).insert(0, version)
-        if len(by_number) < len(self.entries):
-            raise TamperedError(
-                key=layout.manifest_key(len(self.entries)),
-                detail=Said("it is no longer in the store", "存储中已不存在"),
-            )
-        for number in range(len(self.entries) + 1, len(by_number) + 1):
-            key = layout.manifest_key(number)
+        for number in range(1, len(self.entries) + 1):
             if number not in by_number:
                 raise TamperedError(
-                    key=key,
-                    detail=Said("it is missing, later ones exist", "缺失，而其后的清单存在"),
+                    key=layout.manifest_key(number),
+                    detail=Said("it is no longer in the store", "存储中已不存在"),
                 )
-            self.entries.append(self._read(number, by_number[number]))
+        while self.next_number in by_number:
+            self.entries.append(self._read(self.next_number, by_number[self.next_number]))
+        beyond = (by_number[number] for number in sorted(by_number) if number > self.next_number)
+        if any(self._is_ours(version) for versions in beyond for version in versions):
+            raise TamperedError(
+                key=layout.manifest_key(self.next_number),
+                detail=Said("it is missing, later ones exist", "缺失，而其后的清单存在"),
+            )
         self.retired = read_retirements(self.archive)
 
     def days(self, source: str) -> set[date]:
@@ -182,7 +184,7 @@ class Catalog:
         for version in versions_of(self.archive.store, stored.key):
             if version.version_id == stored.version_id:
                 return
-            content = self.archive.store.get(stored.key, version.version_id)
+            content = document_bytes(self.archive.store, version)
             if hashlib.sha256(content).hexdigest() == stored.sha256:
                 return
             with suppress(TamperedError):
@@ -267,11 +269,25 @@ class Catalog:
             )
         return manifest
 
+    def _is_ours(self, version: VersionEntry) -> bool:
+        """Return whether a manifest of this archive is in an object, whatever it continues.
+
+        Whoever may write to the bucket must not be able to stop nights with a file far ahead.
+        """
+        content = document_bytes(self.archive.store, version)
+        try:
+            manifest = self.archive.verify(content, "manifest", Manifest, version.key)
+        except TamperedError as error:
+            about = {"key": version.key, "why": str(error)}
+            log.warning("what lies at a later manifest's place does not verify", extra=about)
+            return False
+        return manifest.archive == self.archive.id
+
     def _contents(self, number: int, version: VersionEntry) -> Iterator[tuple[bytes, bool]]:
         """Yield a version's bytes and whether they were fetched: kept ones first."""
         if (kept := self.kept(number, version.version_id)) is not None:
             yield kept, False
-        yield self.archive.store.get(version.key, version.version_id), True
+        yield document_bytes(self.archive.store, version), True
 
     def _is_locked(self, version: VersionEntry, manifest: Manifest) -> bool:
         """Return whether a manifest has its lock; one that has none becomes an alarm.

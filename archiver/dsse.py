@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from archiver.errors import Said, TamperedError
 
 _TYPE: Final = "application/vnd.order-archive.{kind}.v1+json"
+_LONGEST_KEY_ID: Final = 64
 _NO_ENVELOPE: Final = (ValueError, KeyError, IndexError, TypeError, RecursionError)
 """What parsing hostile bytes ends in; the last one when they nest without end."""
 
@@ -46,11 +47,13 @@ def claimed_key_id(envelope: bytes, *, where: str) -> str:
         TamperedError: This is no envelope.
     """
     try:
-        return str(json.loads(envelope)["signatures"][0]["keyid"])
+        claimed = str(json.loads(envelope)["signatures"][0]["keyid"])
     except _NO_ENVELOPE:
-        raise TamperedError(
-            key=where, detail=Said("not a signed document", "不是已签名的文档")
-        ) from None
+        claimed = ""
+    # It is shown to people: anybody may have written it, a terminal's control codes included.
+    if not claimed.isprintable() or not 0 < len(claimed) <= _LONGEST_KEY_ID:
+        raise TamperedError(key=where, detail=Said("not a signed document", "不是已签名的文档"))
+    return claimed
 
 
 def unverified_payload(envelope: bytes, *, where: str) -> bytes:

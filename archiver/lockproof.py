@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from archiver import layout
 from archiver.archive import Archive, SignedDocument
+from archiver.bounded_get import document_bytes
 from archiver.bucket_findings import findings
 from archiver.clocks import MAX_CLOCK_SKEW
 from archiver.errors import (
@@ -208,7 +209,7 @@ def _verified(
     archive: Archive, versions: Iterator[VersionEntry]
 ) -> Iterator[SignedDocument[LockProof]]:
     for version in versions:
-        content = archive.store.get(version.key, version.version_id)
+        content = document_bytes(archive.store, version)
         try:
             proof = archive.verify(content, "lock-proof", LockProof, version.key)
         except TamperedError:

@@ -3,6 +3,7 @@
 Imports rich, so commands come here late.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Final, Self
@@ -51,11 +52,13 @@ def show_alarms(console: Console, report: Report, words: Words) -> None:
     style = "bold red" if report.exit in _URGENT else "yellow"
     for alarm in report.alarms:
         label = words("label.error" if report.exit is not Exit.REJECTS else "label.notice")
-        console.print(Text.assemble((f"{label} ", style), alarm.message))
+        console.print(Text.assemble((f"{label} ", style), visible(alarm.message)))
         if alarm.next:
             # Never wrapped: it is there to be copied.
             console.print(
-                Text.assemble(("→ ", "bold"), (words("next"), "dim"), " ", (alarm.next, "bold")),
+                Text.assemble(
+                    ("→ ", "bold"), (words("next"), "dim"), " ", (visible(alarm.next), "bold")
+                ),
                 soft_wrap=True,
             )
 
@@ -103,7 +106,14 @@ def size(size_bytes: int) -> str:
 
 def plain(text: str) -> str:
     """Return text that came from outside so that it is shown as it is."""
-    return escape(text)
+    return escape(visible(text))
+
+
+def visible(text: str) -> str:
+    """Return text whose control codes are shown, not obeyed: whoever names an object may lie."""
+    return "".join(
+        ascii(c)[1:-1] if unicodedata.category(c)[0] == "C" and c not in "\n\t" else c for c in text
+    )
 
 
 class Bar:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from archiver import layout
 from archiver.catalog import Catalog
-from archiver.errors import AnotherRunError, StoreError
+from archiver.errors import AnotherRunError, StoreError, TamperedError
 from archiver.stores.memory import MemoryStore
 from tests import cards
 from tests.desk import Desk, at, founded, march
@@ -60,6 +61,28 @@ def test_other_objects_among_the_manifests_are_not_taken_for_them(desk: Desk) ->
     for key in ("manifests/1.json", "manifests/00000004.json.bak", "manifests/notes/00000004.json"):
         desk.store.put(key, io.BytesIO(b"?"), retain_until=at(1).replace(year=2030))
     assert read(desk).next_number == 4
+
+
+@pytest.mark.parametrize("number", [0, 5, 99_999_999])
+def test_a_foreign_file_at_the_place_of_no_next_manifest_stops_no_night(
+    desk: Desk, number: int
+) -> None:
+    desk.store.put(
+        layout.manifest_key(number), io.BytesIO(b"{}"), retain_until=at(1).replace(year=2030)
+    )
+    assert read(desk).next_number == 4
+
+
+def test_a_manifest_that_is_gone_is_told_whatever_lies_behind_it(desk: Desk) -> None:
+    catalog = read(desk)
+    assert isinstance(desk.store, MemoryStore)
+    key = layout.manifest_key(3)
+    (version,) = desk.store.list_versions(key)
+    desk.store.drop(key, version.version_id)
+    for number in (5, 6):
+        desk.store.overwrite(layout.manifest_key(number), b"{}")
+    with pytest.raises(TamperedError, match=key):
+        catalog.refresh()
 
 
 def test_a_number_that_another_run_took_is_told(desk: Desk) -> None:

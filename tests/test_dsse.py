@@ -139,6 +139,13 @@ def test_the_hint_says_which_key_to_look_up() -> None:
             dsse.claimed_key_id(content, where=WHERE)
 
 
+@pytest.mark.parametrize("key_id", ["", "\ud800", "\x1b[2J", "1\n2", "\u202e1", "1" * 65])
+def test_a_hint_that_cannot_be_shown_to_people_is_none(key_id: str) -> None:
+    content = changed(signatures=[{"keyid": key_id, "sig": "AA=="}])
+    with pytest.raises(TamperedError, match="not a signed document"):
+        dsse.claimed_key_id(content, where=WHERE)
+
+
 def test_a_payload_can_be_read_before_its_key_is_known() -> None:
     assert dsse.unverified_payload(envelope(), where=WHERE) == PAYLOAD
     for content in (b"", b"{}", b"[]", b"[" * 100_000, changed(payload="!")):

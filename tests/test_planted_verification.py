@@ -67,8 +67,8 @@ FAULTS: Final = (
     Fault(
         "a checkpoint of another size is taken for one",
         f"{FOLDER}/ledgers.py",
-        "        if head.size != size:\n",
-        "        if False:\n",
+        "        elif head.size != size:\n",
+        "        elif False:\n",
         f"{EACH}[replay-checkpoint-replayed]",
     ),
     Fault(

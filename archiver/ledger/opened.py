@@ -15,6 +15,7 @@ from typing import Final
 
 from archiver import layout
 from archiver.archive import Archive
+from archiver.bounded_get import document_bytes
 from archiver.errors import AnotherRunError, RollbackError, Said, TamperedError
 from archiver.ledger.documents import Noted, Taken
 from archiver.ledger.local_copy import LocalCopy
@@ -276,7 +277,7 @@ class Ledger:
                 shown.finish()
 
     def _get(self, version: VersionEntry) -> bytes:
-        return self.archive.store.get(version.key, version.version_id)
+        return document_bytes(self.archive.store, version)
 
     def _continued_by(self, contents: Sequence[tuple[VersionEntry, bytes]]) -> bool:
         part = counting_part(self.archive, contents, self._known.frontier)

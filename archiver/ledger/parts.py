@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from archiver import layout, merkle
 from archiver.archive import Archive
+from archiver.bounded_get import document_bytes
 from archiver.errors import AlreadyStoredError, ArchiverError, RollbackError, Said, TamperedError
 from archiver.merkle import Tail
 from archiver.ports import StoredObject, VersionEntry
@@ -185,7 +186,7 @@ def read_versions(
 ) -> Iterator[tuple[VersionEntry, bytes]]:
     """Yield versions with their bytes."""
     for version in versions:
-        yield version, archive.store.get(version.key, version.version_id)
+        yield version, document_bytes(archive.store, version)
 
 
 def put_part(archive: Archive, part: LedgerPart, frontier: Sequence[bytes]) -> StoredPart:

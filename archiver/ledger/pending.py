@@ -17,6 +17,7 @@ from pydantic import ConfigDict
 
 from archiver import layout
 from archiver.archive import Archive, SignedDocument
+from archiver.bounded_get import document_bytes
 from archiver.errors import RollbackError, Said, TamperedError
 from archiver.ledger.documents import Noted, Taken
 from archiver.ports import VersionEntry
@@ -174,7 +175,7 @@ def _new(
 def _earliest(archive: Archive, kind: EntryKind, versions: Sequence[VersionEntry]) -> Noted | None:
     """Return the earliest version that verifies and belongs where it stands."""
     for version in versions:
-        content = archive.store.get(version.key, version.version_id)
+        content = document_bytes(archive.store, version)
         try:
             found = _READERS[kind](archive, content, version.key)
         except TamperedError:

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from archiver import layout
+from archiver.bounded_get import document_bytes
 from archiver.errors import ArchiverError, Said, TamperedError
 from archiver.ledger import StoredCheckpoint
 from archiver.ports import ObjectStore, VersionEntry
@@ -140,7 +141,7 @@ def _first(
     """Return the first of several versions that verifies: anybody may have put one in front."""
     failures: list[ArchiverError] = []
     for version in versions[:TRIED]:
-        content = store.get(version.key, version.version_id)
+        content = document_bytes(store, version)
         try:
             found = verified(content, version.key)
         except Exception as error:  # noqa: BLE001  whatever others' bytes end in

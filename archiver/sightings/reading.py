@@ -18,6 +18,7 @@ from typing import Final
 
 from archiver import layout
 from archiver.archive import Archive
+from archiver.bounded_get import document_bytes
 from archiver.errors import Said, TamperedError
 from archiver.local_files import write_whole
 from archiver.ports import VersionEntry
@@ -133,7 +134,7 @@ class Sightings:
         if path is not None:
             with suppress(OSError):
                 yield path.read_bytes()
-        content = self.archive.store.get(version.key, version.version_id)
+        content = document_bytes(self.archive.store, version)
         if path is not None:
             write_whole(path, content)
         yield content
@@ -150,7 +151,7 @@ class Sightings:
 
         def copy(one: tuple[VersionEntry, Path]) -> None:
             version, path = one
-            write_whole(path, self.archive.store.get(version.key, version.version_id))
+            write_whole(path, document_bytes(self.archive.store, version))
 
         with ThreadPoolExecutor(_FETCHERS, "sightings") as executor:
             list(executor.map(copy, lacking))

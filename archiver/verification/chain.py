@@ -143,9 +143,8 @@ def walk(
         for key in listing.below(layout.MANIFESTS)
         if (number := layout.manifest_number(key)) is not None
     }
-    highest = max(numbered, default=0)
     chain.listed = frozenset(map(layout.manifest_key, numbered))
-    listed = [number for number in range(1, highest + 1) if number in numbered]
+    listed = sorted(number for number in numbered if number > 0)
 
     def read(number: int) -> bytes:
         return reader.manifest(number, numbered[number][0])
@@ -153,16 +152,16 @@ def walk(
     before: Paper[Manifest] | None = None
     expected = 1
     for number, content in reader.each(listed, read):
-        for absent in range(expected, number):
-            chain.missing.append(absent)
+        if number > expected:
             before = None
-        expected = number + 1
         paper, said = _one(numbered[number], content, before, reader, signers)
         findings += said
         if paper is None:
-            chain.missing.append(number)
-            before = None
+            # What does not count opens no gap: anybody may have put it there, however far ahead.
+            before, expected = None, number + 1
             continue
+        chain.missing += range(chain.last + 1, number)
+        expected = number + 1
         if number > 1 and before is not None and paper.document.previous != before.sha256:
             findings.append(
                 found(

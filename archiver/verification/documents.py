@@ -18,7 +18,7 @@ from archiver.keyring import ROOT_OF, KeyPair
 from archiver.ports import ObjectStore, StoredObject, VersionEntry
 from archiver.retention import MINIMUM_YEARS, Rule
 from archiver.verification.findings import Finding, Touched, found
-from archiver.verification.listing import Listing
+from archiver.verification.listing import Listing, is_ours
 from archiver.verification.objects import Flaw, of_dates
 from archiver.verification.papers import (
     Fault,
@@ -200,7 +200,9 @@ def read_documents(
         keys = [
             key
             for key in listing.below(prefix)
-            if key.endswith(".json") and (wanted(key) or len(listing.versions[key]) > 1)
+            if key.endswith(".json")
+            and is_ours(key)
+            and (wanted(key) or len(listing.versions[key]) > 1)
         ]
         for key, content in reader.each(keys, lambda key: reader.get(listing.versions[key][0])):
             versions = listing.versions[key]

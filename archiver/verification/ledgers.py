@@ -1,11 +1,12 @@
 """The ledger as a verification sees it: every part and checkpoint, and the documents behind them.
 
-Of everything, parts are read from the store and the tree is computed anew; else this host's copy
-is read on (`archiver.ledger`), which notices by itself what was set back. Each entry's document
-must be there, with the digest that the ledger has.
+Of everything, in its turn and where something lies over it, parts are read from the store and the
+tree is computed anew; else this host's copy is read on (`archiver.ledger`), which notices by
+itself what was set back. Each entry's document must be there, with the digest that the ledger has.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -17,9 +18,10 @@ from archiver.archive import Archive
 from archiver.errors import RollbackError, Said, TamperedError
 from archiver.ledger import Ledger, verifier_keys
 from archiver.ledger.local_copy import LocalCopy
+from archiver.ledger.parts import find_checkpoint
 from archiver.merkle import Tail, complete_subtrees, leaf_hash
 from archiver.ports import VersionEntry
-from archiver.signed_note import Checkpoint, open_checkpoint
+from archiver.signed_note import Checkpoint, VerifierKey, open_checkpoint, parse_note
 from archiver.verification.chain import HERE, Chain
 from archiver.verification.findings import Finding, Touched, found
 from archiver.verification.listing import Listing
@@ -86,8 +88,8 @@ def read_book(
     if not whole:
         return _read_on(archive)
     book = Book()
-    findings = list(_of_parts(book, listing, reader, signers))
-    findings += _of_checkpoints(book, archive, listing, reader)
+    findings = list(_of_parts(book, archive, listing, reader, signers))
+    findings += _of_checkpoints(book, archive, listing, reader, signers)
     findings += _of_memory(book, archive, listing)
     return book, findings
 
@@ -122,7 +124,9 @@ def _broken(error: TamperedError | RollbackError) -> Finding:
 # --- parts --------------------------------------------------------------------------------------
 
 
-def _of_parts(book: Book, listing: Listing, reader: Reader, signers: Signers) -> Iterator[Finding]:
+def _of_parts(
+    book: Book, archive: Archive, listing: Listing, reader: Reader, signers: Signers
+) -> Iterator[Finding]:
     """Walk the parts, the earliest that verifies and continues the ledger first."""
     by_first: dict[int, list[VersionEntry]] = {}
     for key in listing.below("ledger/"):
@@ -142,7 +146,10 @@ def _of_parts(book: Book, listing: Listing, reader: Reader, signers: Signers) ->
         if first < expected:
             yield found("ledger-forked", key=by_first[first][0].key)
             continue
-        counting = yield from _of_place(by_first[first], content, frontier, reader, signers)
+        place = by_first[first]
+        counting = yield from _of_place(
+            place, content, frontier, reader, signers=signers, archive=archive
+        )
         if counting is None:
             if first != ordered[-1]:
                 yield found("ledger-part-missing", key=layout.ledger_key(first))
@@ -164,10 +171,12 @@ def _of_place(
     content: bytes,
     frontier: Sequence[bytes],
     reader: Reader,
+    *,
     signers: Signers,
+    archive: Archive,
 ) -> Generator[Finding, None, Paper[LedgerPart] | None]:
     """Yield what is wrong with the objects of one place; return the part that counts."""
-    counting: Paper[LedgerPart] | None = None
+    parts: dict[str, Paper[LedgerPart]] = {}
     expected = [node.hex() for node in frontier]
     for number, version in enumerate(versions):
         one = judge(signers, PART, content if number == 0 else reader.get(version), version)
@@ -176,17 +185,31 @@ def _of_place(
             one = Fault(code="malformed", params={"detail": Said("its entries", "其条目")})
         if isinstance(one, Fault):
             yield found(one.code, **where, **one.params)
-            if counting is not None:
+            if parts:
                 yield found("shadowed", **where)
         elif one.document.frontier != expected:
             yield found("ledger-forked", **where)
-        elif counting is None:
-            counting = one
-        elif one.sha256 != counting.sha256:
-            yield found("shadowed", **where)
-        else:
+        elif one.sha256 in parts:
             yield found("repeated-version", **where)
+        else:
+            parts[one.sha256] = one
+    # Of two writers the one counts over whose part a checkpoint was signed, as for every reader.
+    ours = list(parts.values())
+    signed = (one for one in ours if len(ours) > 1 and _is_signed(one.document, archive))
+    counting = next(signed, ours[0] if ours else None)
+    for place, one in enumerate(ours):
+        if counting is not None and one is not counting:
+            code = "shadowed" if place > ours.index(counting) else "other-version"
+            yield found(code, key=one.key, version_id=one.version.version_id)
     return counting
+
+
+def _is_signed(part: LedgerPart, archive: Archive) -> bool:
+    frontier = [bytes.fromhex(node) for node in part.frontier]
+    tree = Tail(part.first, frontier, [leaf_hash(text.encode()) for text in part.entries])
+    with suppress(RollbackError):  # the checkpoint is the other one's
+        return find_checkpoint(archive, tree.size, tree.root()) is not None
+    return False
 
 
 def _is_numbered(part: LedgerPart) -> bool:
@@ -202,12 +225,11 @@ def _is_numbered(part: LedgerPart) -> bool:
 
 
 def _of_checkpoints(
-    book: Book, archive: Archive, listing: Listing, reader: Reader
+    book: Book, archive: Archive, listing: Listing, reader: Reader, signers: Signers
 ) -> Iterator[Finding]:
     keys = [
         key for key in listing.below(layout.CHECKPOINTS) if layout.checkpoint_size(key) is not None
     ]
-    verifiers = verifier_keys(archive)
     ours = (layout.checkpoint_key(size) for size in book.roots)
     keys += [key for key in ours if key not in listing.versions and listing.look_again(key)]
     versions = [version for key in keys for version in listing.versions[key]]
@@ -218,12 +240,10 @@ def _of_checkpoints(
         first = listing.versions[version.key][0]
         if version is not first and content != book.notes.get(size):
             yield found("shadowed", **where)
-        try:
-            head = open_checkpoint(content, verifiers, where=version.key)
-        except TamperedError:
-            yield found("signature-invalid", **where)
-            continue
-        if head.size != size:
+        head = _opened(content, version, archive, signers, book.made.get(size))
+        if isinstance(head, Fault):
+            yield found(head.code, **where, **head.params)
+        elif head.size != size:
             yield found("checkpoint-replayed", size=head.size, **where)
         elif head.root == book.roots.get(size):
             if size not in book.notes:
@@ -238,6 +258,40 @@ def _of_checkpoints(
         if size not in book.checkpoints:
             last = size == book.size
             yield found("checkpoint-unsigned" if last else "checkpoint-missing", size=size)
+
+
+def _opened(
+    content: bytes,
+    version: VersionEntry,
+    archive: Archive,
+    signers: Signers,
+    stated: datetime | None,
+) -> Checkpoint | Fault:
+    """Return what somebody has signed who could, or what is wrong; see `papers.judge`.
+
+    Args:
+        content: The version's bytes.
+        version: Its date, the store's, decides of revoked signers.
+        archive: Whose checkpoint it is.
+        signers: Who may sign.
+        stated: When its part was made by its own word, for a copy without dates.
+    """
+    try:
+        head = open_checkpoint(content, verifier_keys(archive), where=version.key)
+        signatures = parse_note(content, where=version.key).signatures
+    except TamperedError:
+        return Fault(code="signature-invalid")
+    made = version.written_at if signers.dated else stated
+    by = [
+        number
+        for number, public_key in signers.public_keys.items()
+        for key in [VerifierKey(name=head.origin, public_key=public_key)]
+        if any(one.is_by(key) for one in signatures)
+    ]
+    gone = [one for one in by if made and one in signers.revoked and made >= signers.revoked[one]]
+    if gone and gone == by:
+        return Fault(code="signer-revoked", params={"signer": gone[0]})
+    return head
 
 
 def _of_memory(book: Book, archive: Archive, listing: Listing) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ which lock proofs attack and hide, nothing is kept.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,16 +13,27 @@ from archiver import layout
 from archiver.ports import ObjectStore, Progress, VersionEntry
 
 CANARIES: Final = layout.canary_key("")
-_DOCUMENTS: Final = re.compile(
+_OTHERS: Final = re.compile(
     r"archive\.json"
-    r"|signers/[0-9]{4}(\.revoked)?\.json"
     r"|cohorts/[a-z]+-[0-9]{4}-[0-9]{2}-[0-9a-f]{8}\.json"
-    r"|(manifests|reconciliations|proofs|ledger)/[0-9]{8}\.json"
-    r"|access/[^/]+/[0-9]{8}\.json"
-    r"|retirements/[^/]+\.json|retirements/[^/]+/[0-9a-f]{32}\.ids"
-    r"|checkpoints/[0-9]+|ledger/(cosignatures|timestamps)/[0-9]+/[^/]+"
-    r"|sightings/[^/]+/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{32}\.json"
+    r"|retirements/[a-z0-9][a-z0-9_-]{0,63}/[0-9a-f]{32}\.ids"
 )
+_PLACES: Final[Sequence[Callable[[str], object]]] = (
+    layout.data_place,
+    layout.signer_number,
+    layout.revoked_number,
+    layout.manifest_number,
+    layout.reconciliation_number,
+    layout.proof_number,
+    layout.access_part,
+    layout.retired_source,
+    layout.sighting_place,
+    layout.ledger_first,
+    layout.checkpoint_size,
+    layout.cosignature_place,
+    layout.timestamp_place,
+)
+"""What tells the keys of each kind, those included that stand aside from something foreign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +92,4 @@ class Listing:
 
 def is_ours(key: str) -> bool:
     """Return whether an archive writes objects of such a key."""
-    return layout.data_place(key) is not None or _DOCUMENTS.fullmatch(key) is not None
+    return _OTHERS.fullmatch(key) is not None or any(place(key) is not None for place in _PLACES)

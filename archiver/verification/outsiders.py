@@ -11,6 +11,7 @@ from typing import Any
 
 from archiver import layout
 from archiver.archive import Archive, versions_of
+from archiver.bounded_get import document_bytes
 from archiver.errors import (
     AnswerRefusedError,
     ArchiverError,
@@ -91,7 +92,7 @@ def _is_new(error: WitnessAheadError, archive: Archive, listing: Listing) -> boo
         return False
     try:
         for version in versions_of(archive.store, key):
-            content = archive.store.get(key, version.version_id)
+            content = document_bytes(archive.store, version)
             return open_checkpoint(content, verifier_keys(archive), where=key).size == size
     except ArchiverError:
         pass
@@ -111,19 +112,27 @@ def of_countersignatures(
     """
     witnesses = {one.name: one for one in circle.witnesses if isinstance(one, EndpointWitness)}
     authorities = {one.name: one for one in circle.authorities}
-    for prefix in (layout.COSIGNATURES, layout.TIMESTAMPS):
-        versions = [listing.versions[key][0] for key in listing.below(prefix)]
+    for prefix, place_of, known in (
+        (layout.COSIGNATURES, layout.cosignature_place, witnesses.keys()),
+        (layout.TIMESTAMPS, layout.timestamp_place, authorities.keys()),
+    ):
+        # Of checkpoints that are told to be gone, or were not read now, nothing can be said.
+        versions = [
+            version
+            for key in listing.below(prefix)
+            if (place := place_of(key)) and place[0] in book.notes and place[1] in known
+            for version in listing.versions[key]
+        ]
         for version, content in reader.each(versions, reader.get):
-            size, _, name = version.key.removeprefix(prefix).partition("/")
-            note = book.notes.get(int(size)) if size.isdecimal() else None
+            size, name = place_of(version.key) or (0, "")
             where: dict[str, Any] = {"key": version.key, "version_id": version.version_id}
-            witness, authority = witnesses.get(name), authorities.get(name.removesuffix(".tsr"))
-            if note is None:
-                continue  # of a checkpoint that is told to be gone, or was not read now
-            if prefix == layout.COSIGNATURES and witness is not None:
-                yield from _of_cosignature(witness, note, content, where)
-            elif prefix == layout.TIMESTAMPS and authority is not None:
-                yield from _of_stamp(authority, int(size), book, content, where)
+            if prefix == layout.COSIGNATURES:
+                said = list(_of_cosignature(witnesses[name], book.notes[size], content, where))
+            else:
+                said = list(_of_stamp(authorities[name], size, book, content, where))
+            yield from said
+            if said and version is not listing.versions[version.key][0]:
+                yield found("shadowed", **where)
 
 
 def _of_cosignature(

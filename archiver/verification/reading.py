@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
+from archiver.bounded_get import document_bytes
 from archiver.errors import ObjectMissingError
 from archiver.ports import ObjectStore, VersionEntry
 
@@ -36,7 +37,7 @@ class Reader:
     def get(self, version: VersionEntry) -> bytes:
         """Return a version's bytes; nothing where it is gone since it was listed."""
         try:
-            content = self.store.get(version.key, version.version_id)
+            content = document_bytes(self.store, version)
         except ObjectMissingError:
             return b""
         self.fetched_bytes += len(content)

@@ -1,6 +1,7 @@
 """What can be looked at: a store as it stands, a copied folder store, or plain files by key."""
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -43,10 +44,9 @@ class Scope:
             if endpoint is None or ".amazonaws.com" in endpoint
             else f" --endpoint-url {endpoint}"
         )
-        return (
-            f"aws s3api delete-object --bucket {bucket} --key {prefix}{key} "
-            f"--version-id {version_id}{at}"
-        )
+        # Anybody may have chosen the key, and somebody pastes this into a shell.
+        named, version = shlex.quote(prefix + key), shlex.quote(version_id)
+        return f"aws s3api delete-object --bucket {bucket} --key {named} --version-id {version}{at}"
 
 
 COPIED_FOLDER: Final = Scope(versions=True, locks=True, compliance=False, settings=None)

@@ -226,7 +226,7 @@ class Verification:
         )
         self._tell(said)
         # Where nothing is remembered, there is no copy of the ledger to read on from.
-        whole = self._whole or self.ground.memory is None
+        whole = self._whole or self.ground.memory is None or self._is_ledger_due()
         self._book, said = read_book(
             self._archive(), self._listing, self._reader, self._signers, whole=whole
         )
@@ -237,6 +237,25 @@ class Verification:
         self._tell(gaps(self._chain, self._book.manifest_days))
         if self.ground.circle is not None:
             self._ask_outsiders(self.ground.circle)
+
+    def _is_ledger_due(self) -> bool:
+        """Return whether the ledger is read anew: in its turn, and where something lies over it."""
+        if self._is_due(layout.LEDGER_PARTS):
+            return True
+        listing = self._listing
+        for prefix, place_of in (
+            (layout.LEDGER_PARTS, layout.ledger_first),
+            (layout.CHECKPOINTS, layout.checkpoint_size),
+            (layout.COSIGNATURES, layout.cosignature_place),
+            (layout.TIMESTAMPS, layout.timestamp_place),
+        ):
+            taken = set[object]()
+            for key in listing.below(prefix):
+                place = place_of(key)
+                if place is not None and (len(listing.versions[key]) > 1 or place in taken):
+                    return True
+                taken.add(place)
+        return False
 
     def _ask_outsiders(self, circle_of: "Callable[[Archive], Circle]") -> None:
         # Not above: most of what starts up with it is for witnesses alone.

@@ -371,16 +371,20 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def run(folder: Path, proof: bytes, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, proof: bytes, *arguments: str, encoding: str = "utf-8"
+) -> subprocess.CompletedProcess[str]:
     (folder / "order.proof.json").write_bytes(proof)
-    command = [sys.executable, "-I", "-S", "-c", START, SCRIPT.name, "order.proof.json"]
+    # As on Windows, where what goes to a file is in one of the old code pages.
+    starting = f"import sys; sys.stdout.reconfigure(encoding={encoding!r})\n{START}"
+    command = [sys.executable, "-I", "-S", "-c", starting, SCRIPT.name, "order.proof.json"]
     environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
     return subprocess.run(
         [*command, *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
-        text=True,
+        encoding=encoding,
         check=False,
     )
 
@@ -411,6 +415,14 @@ def test_a_bare_interpreter_without_a_network_proves_and_refuses(
         odd = run(bare, proof, option, name)
         assert (odd.returncode, odd.stdout) == (2, "")
         assert odd.stderr.startswith("NOT TRIED 未能验证: ")
+
+
+def test_a_proof_is_not_refused_because_its_reader_s_screen_lacks_letters(
+    bare: Path, proof: bytes
+) -> None:
+    ran = run(bare, proof, encoding="cp1252")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("PROVEN \\u8bc1\\u660e\\u6709\\u6548: ")
 
 
 def test_the_script_is_short_and_imports_nothing_of_ours() -> None:

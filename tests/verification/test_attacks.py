@@ -1,6 +1,7 @@
 """Each attack is found and named by one verification, and by nothing that needs luck."""
 
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,27 +10,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archiver import dsse, layout
+from archiver.ledger import origin
 from archiver.ports import DefaultRetention, LifecycleRule
+from archiver.signed_note import Checkpoint, sign_note
 from archiver.verification.codes import KINDS as CODES
+from archiver.verification.scope import Scope
 from schemas.documents import LedgerPart, LockProof
-from tests.desk import Desk
 from tests.verification.grounds import codes, plain_copy, verified_copy
-from tests.verification.sites import DAYS, KINDS, Site, attacked, rows, sealed
+from tests.verification.sites import DAYS, KINDS, Site, rows
 
 CENTURY = timedelta(days=36_524)
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A sealed archive."""
-    return sealed(tmp_path_factory.mktemp("sealed"))
-
-
-@pytest.fixture
-def site(desk: Desk, tmp_path: Path) -> Iterator[Site]:
-    """A copy of it to be attacked."""
-    with attacked(desk, tmp_path / "host") as copied:
-        yield copied
 
 
 def resigned(site: Site, number: int, signer: str, key: Ed25519PrivateKey) -> bytes:
@@ -121,6 +111,18 @@ def resign_revoked(site: Site) -> None:
     site.store.overwrite(
         layout.manifest_key(3), content, retain_until=site.archive.evidence_until()
     )
+
+
+def promise_more_revoked(site: Site) -> None:
+    """A revoked signer signs the checkpoint of a ledger that there never was."""
+    thief = Ed25519PrivateKey.generate()
+    site.certify(2, thief)
+    site.revoke(2)
+    site.desk.clock.advance(timedelta(minutes=5))
+    head = Checkpoint(origin=origin(site.archive.id), size=99, root=bytes(32))
+    content = sign_note(head.text, head.origin, thief)
+    until = site.archive.evidence_until()
+    site.store.overwrite(layout.checkpoint_key(99), content, retain_until=until)
 
 
 def two_manifests(site: Site) -> None:
@@ -313,6 +315,7 @@ ATTACKS = [
     Attack(resign, "signer-unknown"),
     Attack(resign_in_our_name, "signature-invalid"),
     Attack(resign_revoked, "signer-revoked", offline=False),
+    Attack(promise_more_revoked, "signer-revoked", offline=False),
     Attack(two_manifests, "two-manifests", offline=False),
     Attack(another_history, "rewritten", offline=False),
     Attack(another_history, "entry-differs"),
@@ -381,6 +384,14 @@ def test_a_delete_marker_is_named_on_each_kind_of_object(site: Site, kind: str) 
     marker = site.store.add_delete_marker(key)
     (finding,) = site.verified().alarms
     assert (finding.code, finding.key, finding.version_id) == ("delete-marker", key, marker)
+
+
+def test_the_command_that_removes_a_marker_can_be_pasted_whatever_the_key_is(site: Site) -> None:
+    scope = Scope.of_store(replace(site.store.settings(), description="s3://vault/a/ at http://b"))
+    command = scope.unhide("x; touch $(id) '", "v1")
+    named = shlex.split(command)
+    assert named[named.index("--key") + 1] == "a/x; touch $(id) '"
+    assert named[-4:] == ["--version-id", "v1", "--endpoint-url", "http://b"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

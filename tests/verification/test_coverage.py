@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.errors import StoreError
+from archiver.stores.memory import MemoryStore
 from archiver.verification import verifying
 from archiver.verification.coverage import TURNS, Coverage, Reading, Seen, is_small, turn_of
 from archiver.verification.journal import Journal, name_of
 from archiver.verification.verifying import Verification
-from tests.verification.grounds import ground_of, verified
+from tests.verification.grounds import codes, ground_of, verified
 from tests.verification.sites import sealed
 
 ARCHIVE = "a" * 32
@@ -145,3 +146,19 @@ def test_a_large_archive_is_read_in_parts_that_add_up(
     desk.clock.advance(timedelta(days=40))
     desk.place.keep_proven(desk.open())
     assert verified(desk, full=False).objects_read == objects
+
+
+@pytest.mark.parametrize("prefix", ["ledger/0", "checkpoints/"])
+def test_of_a_large_archive_what_lies_over_an_old_part_of_the_ledger_is_named_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    desk = sealed(tmp_path)
+    assert isinstance(desk.store, MemoryStore)
+    monkeypatch.setattr(verifying, "is_small", lambda _sizes: False)
+    assert verified(desk, full=False).alarms == []
+    key = next(one.key for one in desk.store.list_versions(prefix))
+    desk.store.overwrite(key, b"{}", retain_until=desk.open().evidence_until())
+    seen = verified(desk, full=False)
+    assert not seen.full
+    assert "shadowed" in codes(seen.alarms)
+    assert {one.key for one in seen.alarms} == {key}

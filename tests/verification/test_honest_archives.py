@@ -1,5 +1,6 @@
 """What crashes, operators and time do to an honest archive is no alarm."""
 
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -16,32 +17,21 @@ from archiver.capture import MappedSource
 from archiver.catalog import Catalog
 from archiver.errors import StoreError
 from archiver.known import KnownOrders
+from archiver.ledger import Ledger
 from archiver.ports import VersionEntry
 from archiver.retirement import retire
 from archiver.stores.memory import MemoryStore
 from archiver.verification import verifying
 from archiver.verification.checking import check
 from archiver.verification.verifying import Verification
+from schemas.documents import LedgerPart
 from tests import cards
 from tests.archives import Place
 from tests.desk import Desk, at, founded, march
 from tests.faults import FaultyStore
 from tests.soak.verifications import live
 from tests.verification.grounds import codes, ground_of, plain_copy, verified, verified_copy
-from tests.verification.sites import Site, attacked, extend, sealed
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A sealed archive."""
-    return sealed(tmp_path_factory.mktemp("sealed"))
-
-
-@pytest.fixture
-def site(desk: Desk, tmp_path: Path) -> Iterator[Site]:
-    """A copy of it to live on."""
-    with attacked(desk, tmp_path / "host") as copied:
-        yield copied
+from tests.verification.sites import DAYS, Site, extend
 
 
 def test_what_a_crash_left_behind_is_a_note(tmp_path: Path) -> None:
@@ -169,3 +159,87 @@ def test_a_night_that_seals_while_the_store_is_read_is_no_alarm(
     store = Meanwhile(site.store, before, night)
     ground = replace(ground_of(site.desk), store=store, work=partial(check, store))
     assert Verification(ground, full=full).run().alarms == []
+
+
+@pytest.mark.parametrize(
+    "key", ["access/.hidden/00000001.json", "cohorts/a\\b.json", "proofs/\u200b.json"]
+)
+def test_a_file_whose_name_no_store_of_ours_takes_hides_nothing(site: Site, key: str) -> None:
+    site.store.overwrite(key, b"{}")
+    marker = site.store.add_delete_marker(site.key("orders/"))
+    seen = site.verified()
+    assert {one.version_id for one in seen.findings if one.code == "delete-marker"} == {marker}
+    assert {one.key for one in seen.findings if one.code == "foreign-object"} == {key}
+    site.desk.clock.advance(timedelta(days=1))
+    assert site.desk.night().failures == []
+
+
+def test_a_file_at_a_manifest_s_place_far_ahead_is_named_and_costs_nothing(site: Site) -> None:
+    until = site.archive.evidence_until()
+    far = layout.manifest_key(99_999_999)
+    site.store.overwrite(far, b"{}", retain_until=until)
+    tracemalloc.start()
+    alarms = site.verified(full=False).alarms
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 64 << 20
+    assert {one.key for one in alarms} == {far}
+    site.desk.clock.advance(timedelta(days=1))
+    assert site.desk.night().failures == []
+
+
+def test_of_two_parts_of_the_ledger_the_one_counts_that_was_signed_and_what_follows_is_read(
+    site: Site,
+) -> None:
+    # Where a store lets two writers of one key win, the loser's may be dated before the winner's.
+    key = site.key("ledger/0")
+    part = site.archive.verify(site.content(key), "ledger", LedgerPart, key)
+    slow = part.model_copy(update={"created_at": part.created_at - timedelta(seconds=9)})
+    entries = [text.replace('"day":"2026', '"day":"2025') for text in part.entries]
+    slow = slow.model_copy(update={"entries": entries})
+    site.store.overwrite(key, site.archive.signed(slow, "ledger"))
+    site.store._versions[key].reverse()
+    seen = site.verified(root=False)
+    whole = Ledger(site.archive)
+    whole.refresh()
+    assert seen.entries == whole.size
+    assert not {"ledger-forked", "checkpoint-differs", "ledger-part-missing"} & codes(seen.findings)
+    assert {one.key for one in seen.alarms} == {key}
+
+
+def test_a_file_too_large_for_the_memory_stops_neither_nights_nor_verification(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    largest = 1 << 20
+    monkeypatch.setattr("archiver.bounded_get.LARGEST", largest)
+    ledger = Ledger(site.archive)
+    ledger.refresh()
+    huge = {
+        layout.access_key("x", 1),
+        layout.ledger_key(ledger.size),
+        layout.checkpoint_key(ledger.size + 1),
+        layout.reconciliation_key(1),
+        layout.sighting_key("main", march(5), "ab" * 16),
+        layout.manifest_key(9),
+    }
+    for key in huge:
+        site.store.overwrite(key, bytes(largest + 1))
+    get = MemoryStore.get
+
+    def sparing(
+        self: MemoryStore,
+        key: str,
+        version_id: str | None = None,
+        *,
+        start: int = 0,
+        length: int | None = None,
+    ) -> bytes:
+        assert key not in huge
+        return get(self, key, version_id, start=start, length=length)
+
+    monkeypatch.setattr(MemoryStore, "get", sparing)
+    site.desk.clock.advance(timedelta(days=1))
+    assert {one.params["key"] for one in site.desk.night().failures} <= huge
+    assert site.manifest(len(DAYS) + 1).day == march(5)
+    extend(site.desk)
+    assert huge <= {one.key for one in site.verified().alarms}
