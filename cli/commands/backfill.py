@@ -83,7 +83,7 @@ def backfill(
     name: str | None,
 ) -> Report:
     """Run a backfill."""
-    from archiver.spreading.fields import witness_fields
+    from archiver.witnessed import witness_fields
     from archiver.workers import open_backfill
     from cli.views.course import CourseBar
 

@@ -46,8 +46,8 @@ PARTITIONS = ("orders", "rejects")
 def nightly(call: Call, *, as_of: datetime | None) -> Report:
     """Run a night."""
     from archiver.metrics import Survey
-    from archiver.spreading.fields import witness_fields
     from archiver.status import survey
+    from archiver.witnessed import witness_fields
     from cli.screen import Bar
 
     last = as_of.date() if as_of else None

@@ -88,7 +88,7 @@ def _sighted(call: Call, installation: "Installation", sources: list["MappedSour
     from archiver.last_look import note_look
     from archiver.run_locks import sight_lock
     from archiver.sightings import look_around
-    from archiver.spreading.fields import witness_fields
+    from archiver.witnessed import witness_fields
     from cli.screen import Bar
 
     with (

@@ -68,9 +68,9 @@ def status(call: Call, *, orphans: bool) -> Report:
     from archiver.last_look import last_look, late_look
     from archiver.lockproof import latest_proof
     from archiver.metrics import Survey
-    from archiver.spreading.fields import witness_fields
     from archiver.status import status_fields, survey
     from archiver.verification.coverage import Coverage, coverage_fields
+    from archiver.witnessed import witness_fields
 
     installation = call.installation()
     archive = installation.archive()

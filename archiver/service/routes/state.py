@@ -15,8 +15,8 @@ from archiver.policy import may_run
 from archiver.service.admission import Served, Visited
 from archiver.service.problems import refused
 from archiver.service.surveying import seen_fields
-from archiver.spreading.fields import witness_fields
 from archiver.verification.coverage import coverage_fields
+from archiver.witnessed import witness_fields
 
 router = APIRouter(prefix="/v1", tags=["archive"])
 

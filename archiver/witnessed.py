@@ -1,13 +1,16 @@
 """Who holds which checkpoint, as JSON: of a command's report, and of the service. Pure."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archiver.errors import Said
-from archiver.spreading.spread import Spread
+
+if TYPE_CHECKING:
+    # Where nobody is told, `status` must not wait for what asks witnesses.
+    from archiver.spreading import Spread
 
 
-def witness_fields(found: Spread | None, language: str) -> dict[str, Any]:
+def witness_fields(found: "Spread | None", language: str) -> dict[str, Any]:
     """Return `witnesses` and `timestamps` of a report."""
     if found is None:
         return {"witnesses": [], "timestamps": []}
