@@ -114,9 +114,6 @@ class Office:
                     why=Grounds(case=CASE),
                     finder=room.finder,
                     config=self.installation.folder / "archiver.toml",
-                    environment=self.installation.environment,
-                    needs_approval=True,
-                    daily_cap=self.installation.configuration.reveal.daily_cap,
                 )
                 return revealing.reveal(order_id, None, lambda: self.code(name))
         except ArchiverError as refused:

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from archiver.access_log import AccessRecord, Asked, Entry, Outcome
 from archiver.access_log.question import question_tokens
+from archiver.configuration import RevealSection
 from archiver.desk import Desk
 from archiver.errors import ArchiverError, RequestError, Said
 from archiver.lookup.answering import AmbiguousError, Grounds
@@ -49,13 +50,19 @@ class Revealing:
     why: Grounds
     finder: Finder
     config: Path
-    environment: Mapping[str, str]
-    needs_approval: bool
-    daily_cap: int
-    runner: Sequence[str] = ()
-    """What starts the revealing process, in front of it: `[reveal] runner`."""
+    """The configuration's file: the revealing process reads it, too."""
     command: str = COMMAND
     """As it is recorded."""
+
+    @property
+    def rules(self) -> RevealSection:
+        """What `[reveal]` says."""
+        return self.desk.installation.configuration.reveal
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the revealing process inherits."""
+        return self.desk.installation.environment
 
     def reveal(self, order_id: str, source: str | None, code: Callable[[], str]) -> Revealed:
         """Reveal the latest revision of one order.
@@ -76,7 +83,7 @@ class Revealing:
         found = self._found(order_id, source)
         request = request_of(self.finder, found, self.config)
         record, secrets = self._released(
-            found, {}, code, lambda: process.reveal(request, self.environment, self.runner)
+            found, {}, code, lambda: process.reveal(request, self.environment, self.rules.runner)
         )
         return Revealed(record=record, found=found, secrets=secrets)
 
@@ -96,7 +103,7 @@ class Revealing:
             found,
             {"for": "proof"},
             code,
-            lambda: process.disclose(request, self.environment, self.runner),
+            lambda: process.disclose(request, self.environment, self.rules.runner),
         )
         return part
 
@@ -117,7 +124,7 @@ class Revealing:
         """Return what is released once cap, approval and code allow it and it is on record."""
         order_id: str = found.order["order_id"]
         self._require_below_cap(order_id)
-        approval = self._approved(found, besides) if self.needs_approval else None
+        approval = self._approved(found, besides) if self.rules.approval else None
         try:
             session = self.desk.logins.confirm(self.session, code())
         except ArchiverError as error:
@@ -158,7 +165,7 @@ class Revealing:
         since = self.desk.installation.clock.now() - A_DAY
         entries = self.desk.access_log.entries(since=since, operator=self.session.name)
         revealed = sum(one.entry.outcome is Outcome.REVEALED for one in entries)
-        if revealed >= self.daily_cap:
+        if revealed >= self.rules.daily_cap:
             self._record(Outcome.DENIED, order_id, detail="cap")
             raise NotAllowedError(
                 detail=Said(

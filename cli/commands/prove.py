@@ -185,18 +185,12 @@ def _disclosed(
     from archiver.reveal import Revealing
     from cli.people import code_of
 
-    installation = room.desk.installation
-    section = installation.configuration.reveal
     revealing = Revealing(
         desk=room.desk,
         session=room.session,
         why=why,
         finder=room.finder,
         config=call.config.absolute(),
-        environment=installation.environment,
-        needs_approval=section.approval,
-        daily_cap=section.daily_cap,
-        runner=section.runner,
         command=COMMAND,
     )
     return revealing.disclose(answered.orders[0], lambda: code_of(call))

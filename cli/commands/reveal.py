@@ -48,18 +48,12 @@ def reveal(
     why = grounds(purpose, case)
     order_id = fact("order", order).value
     with opened_room(call, "reveal", why) as room:
-        installation = room.desk.installation
-        section = installation.configuration.reveal
         revealing = Revealing(
             desk=room.desk,
             session=room.session,
             why=why,
             finder=room.finder,
             config=call.config.absolute(),
-            environment=installation.environment,
-            needs_approval=section.approval,
-            daily_cap=section.daily_cap,
-            runner=section.runner,
         )
         revealed = revealing.reveal(order_id, source, lambda: code_of(call))
         alarms = [

@@ -42,17 +42,12 @@ def revealed(asked: Reveal, service: Service, visited: Visitor) -> dict[str, Any
     session, why = visited.person, asked.why
     with service.library.seat(visited.desk, session, "reveal", why) as seat:
         service.told_of(seat.unusual)
-        section = service.installation.configuration.reveal
         revealing = Revealing(
             desk=visited.desk,
             session=session,
             why=why,
             finder=seat.finder,
             config=service.config,
-            environment=service.installation.environment,
-            needs_approval=section.approval,
-            daily_cap=section.daily_cap,
-            runner=section.runner,
         )
         shown = revealing.reveal(asked.fact.value, asked.source, code)
     service.teller.revealed(session.name, str(shown.record))
