@@ -77,7 +77,7 @@ class _Wrapper(pe.KmsClient):  # type: ignore[misc]  # pyarrow's class is untype
         if master_key_identifier not in self._keks:
             # pyarrow turns this into the PermissionError of the one leaf that was asked for.
             raise PermissionError(master_key_identifier)
-        # pyarrow asks several times for each column chunk, and all have one of two data keys.
+        # pyarrow asks for each column's data key several times in every row group.
         known = self._unwrapped.get((wrapped_key, master_key_identifier))
         if known is not None:
             return known

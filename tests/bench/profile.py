@@ -27,6 +27,7 @@ from archiver import (
     partition,
     repeats,
     sealing,
+    segments,
     tokens,
 )
 from archiver.known import KnownOrders
@@ -48,7 +49,6 @@ STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("sums by channel", capture, "paid_by_channel"),
     ("cut into partitions", batch.Partitions, "add"),
     ("cut into partitions", batch, "_by_token"),
-    ("cut into partitions", batch.Partitions, "_whole"),
     ("sealing: the rest", sealing, "seal"),
     ("sealing: row groups", sealing, "_row_groups"),
     ("sealing: card tokens", sealing, "_with_card_tokens"),
@@ -57,10 +57,10 @@ STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("sealing: write row groups", partition.FileWriter, "write_row_group"),
     ("sealing: finish and digest files", partition.FileWriter, "finish"),
     ("sealing: Merkle tree", merkle, "tree_hash"),
-    ("sealing: segment rows", sealing, "_segment_rows"),
+    ("sealing: search tokens", segments.SegmentContent, "add"),
+    ("sealing: segment rows", segments, "segment_table"),
     ("sealing: put", directory.DirectoryStore, "put"),
-    ("sealing: read back, digest, decrypt", sealing, "_read_back"),
-    ("sealing: compare", sealing, "_require_equal"),
+    ("sealing: read back, decrypt", partition, "read_row_group"),
     ("sealing: sums read back", sealing, "paid_by_channel"),
     ("known orders, manifest", naming.Namer, "name"),
     ("the rest of the night", nightly.Night, "run"),
@@ -115,10 +115,7 @@ def _stages(taken: dict[str, _Taken]) -> Iterator[None]:
     clock, mutex = _Clock(), threading.Lock()
     with ExitStack() as stack:
         for name, owner, attribute in STAGES:
-            original = getattr(owner, attribute, None)
-            if original is None:
-                continue
-            wrapped = _timed(original, name, taken, clock, mutex)
+            wrapped = _timed(getattr(owner, attribute), name, taken, clock, mutex)
             stack.enter_context(mock.patch.object(owner, attribute, wrapped))
         yield
 
