@@ -87,7 +87,7 @@ def happen(desk: Shop, day: int, number: int, action: Action) -> None:
     kind, which, how = action
     now = at(day, 12) + timedelta(minutes=number)
     rows = desk.rows
-    key = max((int(row["id"]) for row in rows), default=0) + 1
+    key = 10 * day + number  # of its own, as databases count: one that is free again is not reused
     if kind == "order":
         rows.append(cards.order(key, at(day, which, month=3) + timedelta(minutes=how)))
         return
