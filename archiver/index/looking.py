@@ -38,8 +38,10 @@ from schemas.documents import Footer
 
 ATTEMPTS: Final = 20
 """Openings that each meet another publication."""
-BULK: Final = 64
-"""Tokens from which on reading all of them through is faster than asking for each."""
+BULK: Final = 8
+"""Tokens from which on reading all of a small index through is faster than asking for each."""
+ASKED_MEANWHILE: Final = 100_000
+"""Tokens of the index that are read through in the time that one takes that is asked for."""
 FEW: Final = 1_000
 """Rows that are cheaper as Python's numbers than as arrays."""
 OPTIMIZERS: Final = frozenset(
@@ -327,7 +329,8 @@ class Index:
         if not wanted:
             return {}
         try:
-            found = self._scanned(wanted) if len(wanted) > BULK else self._asked(sorted(wanted))
+            most = BULK + sum(one.noted.tokens for one in self._segments) // ASKED_MEANWHILE
+            found = self._scanned(wanted) if len(wanted) > most else self._asked(sorted(wanted))
         except duckdb.Error as error:
             detail = Said("its tokens cannot be read", "其令牌无法读取")
             raise IndexUnusableError(detail=detail) from error

@@ -30,6 +30,9 @@ MOST_OPENED: Final = 400
 """Row groups for one page. A question that wants more is given what was found and a cursor."""
 AT_ONCE: Final = 20
 """Row groups that are fetched together: a page has so many orders."""
+MOST_LOOKED_AT: Final = 4_000
+"""Rows for one page, of however few row groups: each is decoded, and asked for later revisions."""
+LARGEST_BATCH: Final = 200
 
 CHUNK: Final = 2_000
 """Orders whose later revisions are asked for at once."""
@@ -102,19 +105,27 @@ class Finder:
             return found  # nothing has an empty value
         search = _Search(self, found, wanted, question, columns)
         behind = question.after.behind if question.after else None
-        opened = 0
-        most = max(MOST_OPENED, question.limit)
-        while len(found.orders) < question.limit and opened < most:
-            want = min(AT_ONCE, question.limit - len(found.orders))
-            batch = search.hits(behind, want)
+        opened = looked_at = 0
+        while len(found.orders) < question.limit and opened < MOST_OPENED:
+            missing = question.limit - len(found.orders)
+            want = _likely_enough(missing, found=len(found.orders), looked_at=looked_at)
+            want = min(want, LARGEST_BATCH, MOST_LOOKED_AT - looked_at)
+            if want <= 0:
+                break
+            hits = search.hits(behind, want)
+            batch, groups = _together(hits)
             if not batch:
                 return found
-            opened += len(batch)
+            opened += groups
+            looked_at += len(batch)
             behind = batch[-1].cursor
             self.advance(len(batch))
             search.learn(batch, whole=len(batch) < want and question.after is None)
-            found.orders += search.satisfying(batch)
-            if len(batch) < want:
+            placed = search.satisfying(batch)
+            found.orders += [order for _, order in placed[:missing]]
+            if len(placed) > missing:
+                behind = placed[missing - 1][0].cursor
+            elif len(hits) < want and len(batch) == len(hits):
                 return found
         if search.hits(behind, 1):
             found.next = Cursor(question=asked, behind=str(behind)).text()
@@ -161,7 +172,8 @@ class Finder:
             search = _Search(self, found, [one[0]], Question())
             search.of_cards[0] = {position_of(hit) for hit in hits}
             have = [(h, rows[position_of(h)]) for h in hits if position_of(h) in rows]
-            yield search.latest([(h, r) for h, r in have if search.has(h, r)])
+            latest = search.latest([(h, r) for h, r in have if search.has(h, r)])
+            yield [order for _, order in latest]
 
     def same_shop(self, one: str, other: str) -> bool:
         """Tell whether two sources are one shop: equal, or one continues the other."""
@@ -319,8 +331,8 @@ class _Search:
             behind = more[-1].cursor
         return chosen[:count]
 
-    def satisfying(self, batch: Sequence[Hit]) -> list[FoundOrder]:
-        """Return the orders of a batch of hits that belong into the answer."""
+    def satisfying(self, batch: Sequence[Hit]) -> list[tuple[Hit, FoundOrder]]:
+        """Return the orders of a batch that belong into the answer, each with its hit."""
         rows = [
             (hit, row)
             for hit, row in self.finder.read(self.found, batch, self.columns)
@@ -330,7 +342,7 @@ class _Search:
         timeless = replace(self.question.conditions, start=None, end=None, source=None)
         if not latest or timeless == Conditions():
             return latest
-        table = pa.Table.from_pylist([dict(one.order) for one in latest], schema=ORDER_V1)
+        table = pa.Table.from_pylist([dict(one.order) for _, one in latest], schema=ORDER_V1)
         with caged() as connection:
             return [latest[place] for place in sift(connection, table, timeless)]
 
@@ -361,8 +373,8 @@ class _Search:
     def _with_ids(self, ids: Sequence[Sought]) -> Sequence[Sequence[Hit]]:
         return self.finder.index.find_each([one.criterion for one in ids])
 
-    def latest(self, rows: Sequence[tuple[Hit, Row]]) -> list[FoundOrder]:
-        """Return the latest revision of each order, unless another row stands for it."""
+    def latest(self, rows: Sequence[tuple[Hit, Row]]) -> list[tuple[Hit, FoundOrder]]:
+        """Return the latest revision of each order by its hit, unless another row stands for it."""
         ids = [sought(self.finder.keys, _by_id(r["order_id"])) for _, r in rows]
         known = [one for one in ids if one]
         same = [self.of_one] * len(rows) if self.of_one else self._with_ids(known)
@@ -389,8 +401,24 @@ class _Search:
                 if order is not None and one.confirms(order):
                     kept.append((other, order))
             if max(h.revision for h, r in kept if self.has(h, r)) == hit.revision:
-                latest.append(_one_of(sorted(kept, key=lambda pair: pair[0].revision), None))
+                oldest_first = sorted(kept, key=lambda pair: pair[0].revision)
+                latest.append((hit, _one_of(oldest_first, None)))
         return latest
+
+
+def _likely_enough(missing: int, *, found: int, looked_at: int) -> int:
+    """Return how many hits more the missing orders will take, if the next are like the last."""
+    return -(-missing * looked_at // max(found, 1)) if looked_at else missing
+
+
+def _together(hits: Sequence[Hit]) -> tuple[Sequence[Hit], int]:
+    """Return the first hits, as many as lie in the row groups that are fetched at once."""
+    groups: set[tuple[str, int]] = set()
+    for number, hit in enumerate(hits):
+        groups.add((hit.partition.key, hit.row_group))
+        if len(groups) > AT_ONCE:
+            return hits[:number], AT_ONCE
+    return hits, len(groups)
 
 
 def position_of(hit: Hit) -> Position:

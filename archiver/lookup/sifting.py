@@ -8,6 +8,7 @@ is one such function for one order and for a hundred thousand, so that both give
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Final
 
 import duckdb
@@ -36,14 +37,26 @@ LEAVES: Final = (
 _STANDING_COLUMNS: Final = tuple(dict.fromkeys(leaf.split(".")[0] for leaf in STANDING_LEAVES))
 
 MEMORY_LIMIT: Final = "512MB"
+"""Of all questions of this process together."""
+THREADS: Final = 2
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 WHEN: Final = "coalesce(completed_at, created_at, first_seen_at)"
 """The time of an order: its completion, or its creation while it is unfinished."""
 
 
 @contextmanager
-def caged(threads: int = 2) -> "Iterator[duckdb.DuckDBPyConnection]":
+def caged() -> "Iterator[duckdb.DuckDBPyConnection]":
     """Give a connection that can reach nothing but what is registered with it."""
+    connection = _cage().cursor()
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@cache
+def _cage() -> duckdb.DuckDBPyConnection:
+    """Return an empty database: to open one takes longer than what it is asked here."""
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -53,14 +66,11 @@ def caged(threads: int = 2) -> "Iterator[duckdb.DuckDBPyConnection]":
             "python_enable_replacements": "false",
             "memory_limit": MEMORY_LIMIT,
             "temp_directory": "",
-            "threads": str(threads),
+            "threads": str(THREADS),
         },
     )
-    try:
-        connection.execute("SET lock_configuration = true")
-        yield connection
-    finally:
-        connection.close()
+    connection.execute("SET lock_configuration = true")
+    return connection
 
 
 def sift(

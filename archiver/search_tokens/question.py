@@ -48,6 +48,8 @@ class Criterion:
     alternatives: Sequence[tuple[Wanted, ...]]
     keys: SearchKeys = field(repr=False)
     _tokens: dict[str, list[list[int]]] = field(default_factory=dict, repr=False, compare=False)
+    _confirmed: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+    """Values that orders had, and whether they are it: the same ones come again and again."""
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -69,11 +71,15 @@ class Criterion:
         A token is 64 bits: a lookup compares once more. Parts of cards are not in what the base
         key opens; whole ones are confirmed by their `card_token`.
         """
-        have = pa.array([value for value in values if value is not None], pa.string())
-        if not len(have):
-            return False
-        found = set(normalised(self.kind, have).to_pylist())
-        return any(value in found for wanted in self.alternatives for _, value in wanted)
+        return any(self._is_it(value) for value in values if value is not None)
+
+    def _is_it(self, value: str) -> bool:
+        if value not in self._confirmed:
+            (compared,) = normalised(self.kind, pa.array([value], pa.string())).to_pylist()
+            self._confirmed[value] = any(
+                compared == one for wanted in self.alternatives for _, one in wanted
+            )
+        return self._confirmed[value]
 
 
 def ask(keys: SearchKeys, kind: Kind, value: str) -> Criterion | None:
