@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -78,7 +77,7 @@ class Pager:
         table, _ = self._read(self._wanted, self._plan.limit)
         if not table.num_rows:
             return
-        table = table.take(pa.array(np.arange(table.num_rows)[::-1]))
+        table = table.take(pa.array(range(table.num_rows - 1, -1, -1)))
         for part in self._lean(table):
             keys = part[self._plan.key].to_pylist()
             yield self._with_others(part, self._among(keys))
@@ -146,17 +145,19 @@ class Pager:
         if SIZE not in table.column_names:
             yield table
             return
-        sizes = pc.cast(pc.cast(table[SIZE], pa.string()), pa.int64()).to_numpy()
+        all_sizes = pc.cast(pc.cast(table[SIZE], pa.string()), pa.int64())
         table = table.drop_columns([SIZE])
-        fat = [int(row) for row in (sizes > FAT_BYTES).nonzero()[0]]
+        rows = pc.indices_nonzero(pc.greater(all_sizes, FAT_BYTES))
+        fat = rows.to_pylist()
+        sizes = dict(zip(fat, all_sizes.take(rows).to_pylist(), strict=True))
         budget = self._plan.page_bytes // _FAT_SHARE
         start = 0
         while fat:
             group = [fat.pop(0)]
-            size = int(sizes[group[0]])
+            size = sizes[group[0]]
             while fat and size + sizes[fat[0]] <= budget:
                 group.append(fat.pop(0))
-                size += int(sizes[group[-1]])
+                size += sizes[group[-1]]
             end = fat[0] if fat else table.num_rows
             yield from self._filled(table.slice(start, end - start), [row - start for row in group])
             start = end
@@ -292,9 +293,9 @@ def _ascend(keys: pa.ChunkedArray, before: bytes | None) -> bool:
         ReadError: They are no integers.
     """
     try:
-        numbers = pc.cast(pc.cast(keys, pa.string()), pa.int64()).to_numpy()
+        numbers = pc.cast(pc.cast(keys, pa.string()), pa.int64()).combine_chunks()
     except pa.ArrowInvalid:
         detail = 'the key is no integer below 2^63; the mapping needs key_kind = "text"'
         raise ReadError("mapping", detail) from None
-    rising = bool((np.diff(numbers) > 0).all())
-    return rising and (before is None or int(numbers[0]) > int(before))
+    rising = bool(pc.all(pc.greater(numbers[1:], numbers[:-1]), min_count=0).as_py())
+    return rising and (before is None or numbers[0].as_py() > int(before))

@@ -23,10 +23,12 @@ from archiver.sources.failures import Failure
 from archiver.sources.plan import Request, encoded
 
 _START: Final = (
-    "import sys; sys.path.append(sys.argv.pop()); from archiver.sources.reader import main; main()"
+    "import sys; sys.path.append(sys.argv.pop()); sys.modules['numpy'] = None; "
+    "from archiver.sources.reader import main; main()"
 )
 """Not `-m`, which looks for modules in the working directory first: a stray json.py there would run
-with the password. A checkout that is not installed is found by its path, and last."""
+with the password. A checkout that is not installed is found by its path, and last. Arrow imports
+numpy wherever it finds it, which is half of what a short read costs; reading has no use for it."""
 _FOLDER: Final = str(Path(__file__).resolve().parents[2])
 _INHERITED: Final = re.compile(
     r"(PATH|HOME|LANG|TZ|TMPDIR|VIRTUAL_ENV)$|(LC|LD|DYLD|SSL_CERT|PYTHON|COV)"

@@ -7,13 +7,15 @@ two layers of retries multiply, and a test can count only what one layer sends.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 import stamina
-from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.loaders import Loader, create_loader
+from botocore.session import Session
 
 from archiver.errors import ConfigurationError, Said, StoreAccessError
 from archiver.stores.s3_errors import S3_ERRORS, is_transient, translate
@@ -140,11 +142,15 @@ def open_bucket(
         )
     if endpoint is not None:
         _require_plain(endpoint)
+    login = login or Login()
     try:
-        client = _session(login or Login()).client(
+        client = _session(login.profile).create_client(
             "s3",
             region_name=region,
             endpoint_url=endpoint,
+            aws_access_key_id=login.access_key,
+            aws_secret_access_key=login.secret_key,
+            aws_session_token=login.session_token,
             config=Config(
                 connect_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
@@ -166,20 +172,28 @@ def open_bucket(
         raise StoreAccessError(detail=str(error)) from error
     prefix = parts.path.strip("/")
     return Bucket(
-        client=client,
+        client=cast("S3Client", client),
         name=parts.netloc,
         prefix=f"{prefix}/" if prefix else "",
         patience=patience,
     )
 
 
-def _session(login: Login) -> Session:
-    return Session(
-        profile_name=login.profile,
-        aws_access_key_id=login.access_key,
-        aws_secret_access_key=login.secret_key,
-        aws_session_token=login.session_token,
-    )
+def _session(profile: str | None) -> Session:
+    """Return a session of its own: whatever stands in environment and files is read anew.
+
+    Only the service's description is common to all of this process: parsing it is nine tenths of
+    what a client costs.
+    """
+    session = Session(profile=profile)
+    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
+    return session
+
+
+@cache
+def _models(data_path: str | None) -> Loader:
+    """Return what reads and remembers descriptions of services."""
+    return create_loader(data_path)
 
 
 def _require_plain(endpoint: str) -> None:

@@ -12,12 +12,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.servers.shared import Endpoint, Launch, ServerMissingError, free_port, shared
 
 if TYPE_CHECKING:
+    from boto3.session import Session
     from mypy_boto3_s3.client import S3Client
 
 HOST = "127.0.0.1"
@@ -81,10 +83,9 @@ class SeaweedFS:
 
 def client(endpoint: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> "S3Client":
     """Return a boto3 client for any S3 endpoint, path style, without retries."""
-    import boto3
     from botocore.config import Config
 
-    return boto3.session.Session().client(
+    return _session().client(
         "s3",
         endpoint_url=endpoint,
         region_name=REGION,
@@ -97,6 +98,14 @@ def client(endpoint: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET
             read_timeout=60,
         ),
     )
+
+
+@cache
+def _session() -> "Session":
+    """One for all clients: it reads the description of S3 once."""
+    import boto3
+
+    return boto3.session.Session()
 
 
 def _weed() -> str:
