@@ -5,26 +5,23 @@ signers are certified by the identity key that it names, and every other documen
 verified before it is parsed. Refuses to open when one of these does not hold.
 """
 
-import hashlib
 import io
 import json
 import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import ValidationError
 
 from archiver import dsse, keyring, layout, retention
-from archiver.bounded_get import document_bytes
 from archiver.clocks import WatchedClock, require_clock
 from archiver.errors import (
     ArchiverError,
@@ -33,6 +30,7 @@ from archiver.errors import (
     NotInitialisedError,
     ObjectMissingError,
     Said,
+    SignerRevokedError,
     TamperedError,
 )
 from archiver.local_files import alone, write_whole
@@ -45,6 +43,8 @@ from archiver.ports import (
     VersionEntry,
 )
 from archiver.retention import Rule
+from archiver.signed_documents import D, SignedDocument, earliest_that_verifies, parse, versions_of
+from archiver.signers import read_signers
 from schemas import documents
 
 EVIDENCE_YEARS: Final = 3
@@ -55,7 +55,6 @@ _MAKING: Final = "cohorts.lock"
 """Several processes of a host may seal at once, and must remember all that they make."""
 _SIGNER_NUMBER: Final = re.compile(r"[0-9]{4}")
 
-D = TypeVar("D", bound=documents.Document)
 log: Final = logging.getLogger(__name__)
 
 
@@ -109,7 +108,9 @@ class Archive:
     keys: NightKeys | None
     """None where this host may look but not seal."""
     signers: Mapping[int, bytes]
-    """Public keys of certified signers by number."""
+    """Public keys of certified signers by number, of the revoked ones, too."""
+    revoked: Mapping[int, datetime] = field(default_factory=dict)
+    """Since when a signer counts no longer, by number."""
     certificates: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     """The envelopes that certify them."""
     memory: Path | None = None
@@ -142,6 +143,18 @@ class Archive:
             )
         return self.keys
 
+    def signing_keys(self) -> NightKeys:
+        """Return the keys that signing needs.
+
+        Raises:
+            KeyUnavailableError: This host holds none.
+            SignerRevokedError: What they sign counts no longer.
+        """
+        keys = self.night_keys()
+        if (since := self.revoked.get(keys.signer_number)) is not None:
+            raise SignerRevokedError(number=keys.signer_number, since=f"{since:%Y-%m-%d %H:%M}")
+        return keys
+
     def evidence_until(self) -> datetime:
         """Return the retain-until of a document written now."""
         return retention.retain_until(self.clock.now(), self.rules.evidence)
@@ -151,8 +164,9 @@ class Archive:
 
         Raises:
             KeyUnavailableError: This host has no signing key.
+            SignerRevokedError: It counts no longer.
         """
-        keys = self.night_keys()
+        keys = self.signing_keys()
         payload = document.model_dump_json(by_alias=True).encode()
         return dsse.sign(payload, kind, f"{keys.signer_number:04d}", keys.signer)
 
@@ -264,33 +278,74 @@ class Archive:
             TamperedError: None of the versions verifies.
         """
         return earliest_that_verifies(
-            self.store, key, lambda content: self.verify(content, kind, model, key)
+            self.store,
+            key,
+            lambda content, version: self.verify(content, kind, model, key, version.written_at),
         )
 
-    def verify(self, content: bytes, kind: str, model: type[D], key: str) -> D:
+    def verify(
+        self,
+        content: bytes,
+        kind: str,
+        model: type[D],
+        key: str,
+        written_at: datetime | None = None,
+    ) -> D:
         """Return the document in an envelope, its signature checked first.
 
+        Args:
+            content: Bytes from the store.
+            kind: What is expected.
+            model: Likewise.
+            key: Where they lie.
+            written_at: The store's date of them, which decides of revoked signers. Without one
+                the document's own is believed.
+
         Raises:
-            TamperedError: Not signed by a certified signer of this archive, or malformed.
+            TamperedError: Not signed by a certified signer of this archive, by one who had been
+                revoked, or malformed.
         """
+        number, payload = self._signed_by(content, kind, key)
+        document = parse(payload, model, key)
+        made = written_at or getattr(document, "created_at", None)
+        self._require_not_revoked(number, made, key)
+        return document
+
+    def verify_signature(self, content: bytes, kind: str, version: VersionEntry) -> None:
+        """See that one of our signers signed such an envelope while he could, whatever it says.
+
+        Raises:
+            TamperedError: None did.
+        """
+        number, _ = self._signed_by(content, kind, version.key)
+        self._require_not_revoked(number, version.written_at, version.key)
+
+    def _signed_by(self, content: bytes, kind: str, key: str) -> tuple[int, bytes]:
         claimed = dsse.claimed_key_id(content, where=key)
-        public_key = self.signers.get(int(claimed)) if _SIGNER_NUMBER.fullmatch(claimed) else None
+        number = int(claimed) if _SIGNER_NUMBER.fullmatch(claimed) else 0
+        public_key = self.signers.get(number)
         if public_key is None:
             raise TamperedError(
                 key=key,
                 detail=Said(f"signer {claimed} is not certified", f"签名者 {claimed} 未经认证"),
             )
-        return parse(dsse.verify(content, kind, public_key, where=key), model, key)
+        return number, dsse.verify(content, kind, public_key, where=key)
 
+    def _require_not_revoked(self, number: int, made: datetime | None, key: str) -> None:
+        since = self.revoked.get(number)
+        if since is not None and (made is None or made >= since):
+            raise TamperedError(
+                key=key,
+                detail=Said(
+                    f"signer {number:04d} was revoked before that",
+                    f"签名者 {number:04d} 在此之前已被吊销",
+                ),
+            )
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedDocument(Generic[D]):
-    """A verified document and where it stands."""
-
-    document: D
-    version_id: str
-    sha256: str
-    """Of the envelope's bytes."""
+    def signers_at(self, written_at: datetime) -> Mapping[int, bytes]:
+        """Return the public keys whose signature counts under what the store dates so."""
+        gone = {number for number, since in self.revoked.items() if written_at >= since}
+        return {number: key for number, key in self.signers.items() if number not in gone}
 
 
 def open_archive(
@@ -326,8 +381,8 @@ def open_archive(
     require_clock(clock, settings)
     require_lock(settings)
     _require_same_archive(store, anchor)
-    certified = dict(_certified_signers(store, document))
-    signers = {number: public_key for number, (public_key, _) in certified.items()}
+    certified = read_signers(store, document)
+    signers = {number: one.public_key for number, one in certified.items()}
     keys = None
     if signer is not None and token_key is not None:
         keys = NightKeys(
@@ -341,7 +396,12 @@ def open_archive(
         rules=rules,
         keys=keys,
         signers=signers,
-        certificates={number: envelope for number, (_, envelope) in certified.items()},
+        revoked={
+            number: one.revocation.revoked_at
+            for number, one in certified.items()
+            if one.revocation is not None
+        },
+        certificates={number: one.envelope for number, one in certified.items()},
         memory=memory,
     )
 
@@ -402,48 +462,6 @@ def require_locked(store: ObjectStore, key: str, version_id: str, until: datetim
         )
 
 
-def earliest_that_verifies(
-    store: ObjectStore, key: str, verify: Callable[[bytes], D]
-) -> SignedDocument[D]:
-    """Return the oldest version of `key` that verifies; later ones are findings, not truth.
-
-    Raises:
-        ObjectMissingError: The key has no version.
-        TamperedError: None of the versions verifies.
-    """
-    failure: TamperedError | None = None
-    for version in versions_of(store, key):
-        content = document_bytes(store, version)
-        try:
-            document = verify(content)
-        except TamperedError as error:
-            failure = failure or error
-            continue
-        sha256 = hashlib.sha256(content).hexdigest()
-        return SignedDocument(document=document, version_id=version.version_id, sha256=sha256)
-    raise failure or ObjectMissingError(key=key, detail=Said("no version of it", "没有任何版本"))
-
-
-def versions_of(store: ObjectStore, key: str) -> list[VersionEntry]:
-    """Return the versions of exactly this key, oldest first, without delete markers."""
-    found = store.list_versions(key)
-    return [v for v in found if v.key == key and not v.is_delete_marker][::-1]
-
-
-def parse(payload: bytes, model: type[D], key: str) -> D:
-    """Return verified bytes as a value.
-
-    Raises:
-        TamperedError: They are not such a document.
-    """
-    try:
-        return model.model_validate_json(payload)
-    except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise TamperedError(key=key, detail=f"{where}: {problem['msg']}") from None
-
-
 def _require_same_archive(store: ObjectStore, anchor: bytes) -> None:
     versions = versions_of(store, layout.ARCHIVE)
     if not versions:
@@ -455,35 +473,6 @@ def _require_same_archive(store: ObjectStore, anchor: bytes) -> None:
             key=layout.ARCHIVE,
             detail=Said("the store holds another archive's document", "存储中是另一个档案库的文档"),
         )
-
-
-def _certified_signers(
-    store: ObjectStore, document: documents.Archive
-) -> Iterator[tuple[int, tuple[bytes, bytes]]]:
-    """Yield numbers with public keys and the envelopes that certify them."""
-    identity = bytes.fromhex(document.identity_public_key)
-    versions = [v for v in store.list_versions(layout.SIGNERS) if not v.is_delete_marker]
-    keys = sorted({v.key for v in versions if layout.revoked_number(v.key) is None})
-    for key in keys:
-        counting: list[bytes] = []
-
-        def verify(
-            content: bytes, key: str = key, counting: list[bytes] = counting
-        ) -> documents.Signer:
-            payload = dsse.verify(content, "signer", identity, where=key)
-            counting[:] = [content]
-            return parse(payload, documents.Signer, key)
-
-        try:
-            signer = earliest_that_verifies(store, key, verify).document
-        except TamperedError as error:
-            # Whoever may write to the bucket must not be able to stop nights with a file.
-            log.warning("certificate does not verify", extra={"key": key, "why": str(error)})
-            continue
-        if signer.archive == document.archive and key == layout.signer_key(signer.number):
-            yield signer.number, (bytes.fromhex(signer.public_key), counting[0])
-        else:
-            log.warning("certificate is of another archive or number", extra={"key": key})
 
 
 def _number_of(signer: Ed25519PrivateKey, signers: Mapping[int, bytes]) -> int:

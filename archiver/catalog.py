@@ -8,7 +8,6 @@ link that does not fit, or that is shorter than the one this host or the fence h
 """
 
 import hashlib
-import io
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,28 +17,28 @@ from pathlib import Path
 from typing import Final
 
 from archiver import layout
-from archiver.archive import (
-    EVIDENCE_YEARS,
-    Archive,
-    SignedDocument,
-    require_locked,
-    versions_of,
-)
+from archiver.archive import EVIDENCE_YEARS, Archive, require_locked
 from archiver.bounded_get import document_bytes
 from archiver.errors import (
     AlreadyStoredError,
     AnotherRunError,
     FencePassedError,
+    ForeignObjectError,
     LockNotHonouredError,
     Said,
     SourceGoneError,
     SourceRetiredError,
     TamperedError,
 )
+from archiver.ledger import Ledger
+from archiver.ledger.parts import tell
+from archiver.ledger.pending import require_same_chain
 from archiver.local_files import write_whole
 from archiver.ports import Claim, Fence, StoredObject, VersionEntry
 from archiver.retention import Rule, retain_until
 from archiver.retired import read_retirements
+from archiver.signed_documents import SignedDocument, versions_of
+from archiver.write_once import put_once
 from schemas.documents import Manifest, Retirement
 
 log: Final = logging.getLogger(__name__)
@@ -91,14 +90,32 @@ class Catalog:
                     detail=Said("it is no longer in the store", "存储中已不存在"),
                 )
         while self.next_number in by_number:
-            self.entries.append(self._read(self.next_number, by_number[self.next_number]))
+            entry = self._read(self.next_number, by_number[self.next_number])
+            if entry is None:
+                # Nothing of ours: the number is free, unless the ledger knows it to be taken.
+                self._require_all(self.next_number)
+                break
+            self.entries.append(entry)
         beyond = (by_number[number] for number in sorted(by_number) if number > self.next_number)
-        if any(self._is_ours(version) for versions in beyond for version in versions):
+        if any(self._is_later(version) for versions in beyond for version in versions):
             raise TamperedError(
                 key=layout.manifest_key(self.next_number),
                 detail=Said("it is missing, later ones exist", "缺失，而其后的清单存在"),
             )
         self.retired = read_retirements(self.archive)
+
+    def _require_all(self, number: int) -> None:
+        """Ask the ledger whether the chain really ends in front of a foreign file.
+
+        Whoever can destroy a manifest can put a file in its place as well.
+
+        Raises:
+            RollbackError: The ledger knows manifests that are not there.
+        """
+        log.warning("foreign file at the next manifest's key", extra={"number": number})
+        ledger = Ledger(self.archive)
+        ledger.refresh()
+        require_same_chain(ledger.taken, self.entries)
 
     def days(self, source: str) -> set[date]:
         """Return the days of a source that are sealed."""
@@ -165,7 +182,14 @@ class Catalog:
         key = layout.manifest_key(manifest.number)
         until = max(self.archive.evidence_until(), _due(manifest))
         try:
-            stored = self.archive.store.put(key, io.BytesIO(content), retain_until=until)
+            stored = put_once(
+                self.archive.store,
+                key,
+                content,
+                retain_until=until,
+                ours=self._counts,
+                told=lambda: tell(self.archive, ForeignObjectError(key=key)),
+            )
         except AlreadyStoredError:
             raise AnotherRunError(detail=Said(f"it has written {key}", f"它已写入 {key}")) from None
         if self.fence is not None:
@@ -188,7 +212,7 @@ class Catalog:
             if hashlib.sha256(content).hexdigest() == stored.sha256:
                 return
             with suppress(TamperedError):
-                self._verify(number, stored.key, content)
+                self._verify(number, version, content)
                 raise AnotherRunError(
                     detail=Said(f"it has written {stored.key}", f"它已写入 {stored.key}")
                 )
@@ -201,7 +225,7 @@ class Catalog:
         """
         if claim is None or claim.content is None or claim.number != self.next_number:
             return None
-        return self._verify(claim.number, layout.manifest_key(claim.number), claim.content)
+        return self._stated(claim.number, layout.manifest_key(claim.number), claim.content)
 
     def _agree(self, fence: Fence) -> None:
         """Bring chain and fence together after reading the chain.
@@ -233,15 +257,23 @@ class Catalog:
             self.archive.alarms.append(FencePassedError(place=fence.place, number=last))
         self._passed = True  # told again until a manifest has been decided on
 
-    def _read(self, number: int, versions: Sequence[VersionEntry]) -> SignedDocument[Manifest]:
-        """Return the earliest version that verifies and continues the chain."""
+    def _read(
+        self, number: int, versions: Sequence[VersionEntry]
+    ) -> SignedDocument[Manifest] | None:
+        """Return the earliest version that verifies and continues the chain.
+
+        None where nothing but foreign versions lie there: whoever may write to the bucket must
+        not be able to stop nights with a file. One that our signers signed, and that does not
+        continue the chain, is no accident and stops them.
+        """
         failure: TamperedError | None = None
         for version in versions:
             for content, fetched in self._contents(number, version):
                 try:
-                    manifest = self._verify(number, version.key, content)
+                    manifest = self._verify(number, version, content)
                 except TamperedError as error:
-                    failure = error
+                    if self._counts(content, version):
+                        failure = error
                     continue
                 if fetched and self._is_locked(version, manifest):
                     # One without its lock is fetched, and told, until somebody locks it.
@@ -251,12 +283,18 @@ class Catalog:
                     version_id=version.version_id,
                     sha256=hashlib.sha256(content).hexdigest(),
                 )
-        raise failure or TamperedError(
-            key=layout.manifest_key(number), detail=Said("no version of it", "没有任何版本")
-        )
+        if failure is not None:
+            raise failure
+        tell(self.archive, ForeignObjectError(key=layout.manifest_key(number)))
+        return None
 
-    def _verify(self, number: int, key: str, content: bytes) -> Manifest:
-        manifest = self.archive.verify(content, "manifest", Manifest, key)
+    def _verify(self, number: int, version: VersionEntry, content: bytes) -> Manifest:
+        return self._stated(number, version.key, content, version.written_at)
+
+    def _stated(
+        self, number: int, key: str, content: bytes, written_at: datetime | None = None
+    ) -> Manifest:
+        manifest = self.archive.verify(content, "manifest", Manifest, key, written_at)
         if manifest.archive != self.archive.id or manifest.number != number:
             raise TamperedError(
                 key=key,
@@ -269,19 +307,31 @@ class Catalog:
             )
         return manifest
 
-    def _is_ours(self, version: VersionEntry) -> bool:
-        """Return whether a manifest of this archive is in an object, whatever it continues.
+    def _counts(self, content: bytes, version: VersionEntry) -> bool:
+        """Return whether a version at the next number's key is one that must not be passed over.
 
-        Whoever may write to the bucket must not be able to stop nights with a file far ahead.
+        So is all that one of our signers signed as a manifest while he could, but for copies of
+        earlier manifests, which anybody can make.
         """
+        try:
+            self.archive.verify_signature(content, "manifest", version)
+        except TamperedError:
+            return False
+        return hashlib.sha256(content).hexdigest() not in {one.sha256 for one in self.entries}
+
+    def _is_later(self, version: VersionEntry) -> bool:
+        """Return whether an object is the manifest of its number, whatever it continues."""
         content = document_bytes(self.archive.store, version)
         try:
-            manifest = self.archive.verify(content, "manifest", Manifest, version.key)
+            manifest = self.archive.verify(
+                content, "manifest", Manifest, version.key, version.written_at
+            )
         except TamperedError as error:
             about = {"key": version.key, "why": str(error)}
             log.warning("what lies at a later manifest's place does not verify", extra=about)
             return False
-        return manifest.archive == self.archive.id
+        number = layout.manifest_number(version.key)
+        return (manifest.archive, manifest.number) == (self.archive.id, number)
 
     def _contents(self, number: int, version: VersionEntry) -> Iterator[tuple[bytes, bool]]:
         """Yield a version's bytes and whether they were fetched: kept ones first."""

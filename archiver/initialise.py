@@ -18,15 +18,7 @@ from typing import Final, Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archiver import dsse, keyring, layout, retention, roots
-from archiver.archive import (
-    ORDERS_CLASS,
-    Archive,
-    Rules,
-    open_archive,
-    read_anchor,
-    require_lock,
-    versions_of,
-)
+from archiver.archive import ORDERS_CLASS, Archive, Rules, open_archive, read_anchor, require_lock
 from archiver.clocks import require_clock
 from archiver.errors import (
     AlreadyInitialisedError,
@@ -39,6 +31,8 @@ from archiver.errors import (
 from archiver.local_files import write_whole
 from archiver.ports import Clock, ObjectStore
 from archiver.roots import RootName, RootSpec
+from archiver.signed_documents import versions_of
+from archiver.signers import certify
 from schemas import documents
 
 FIRST_SIGNER: Final = 1
@@ -261,14 +255,9 @@ def _certify(
         .hex(),
         created_at=clock.now(),
     )
-    content = dsse.sign(
-        certificate.model_dump_json().encode(),
-        "signer",
-        "identity",
-        Ed25519PrivateKey.from_private_bytes(identity),
-    )
     until = retention.retain_until(clock.now(), rules.evidence)
-    store.put(layout.signer_key(FIRST_SIGNER), io.BytesIO(content), retain_until=until)
+    key = Ed25519PrivateKey.from_private_bytes(identity)
+    certify(store, document, key, certificate, retain_until=until)
 
 
 def _first_cohorts(archive: Archive) -> None:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Final, Literal
 
 from archiver import layout
-from archiver.archive import Archive, SignedDocument
+from archiver.archive import Archive
 from archiver.bounded_get import document_bytes
 from archiver.bucket_findings import findings
 from archiver.clocks import MAX_CLOCK_SKEW
@@ -32,6 +32,7 @@ from archiver.errors import (
 )
 from archiver.lock_attacks import RACE, attack_lock, broken, race, undecided
 from archiver.ports import LockProver, VersionEntry
+from archiver.signed_documents import SignedDocument
 from schemas.documents import LockAttack, LockFinding, LockProof
 
 FRESH: Final = timedelta(days=7)
@@ -107,7 +108,7 @@ def prove_lock(archive: Archive, prover: LockProver | None) -> Trial:
         StoreError: The store did not answer; nothing is proven or refuted.
         StoreAccessError: It does not know the prover's credentials.
     """
-    archive.night_keys()
+    archive.signing_keys()
     trial = _advisory() if prover is None else _tried(archive, prover)
     if trial.verdict == "inconclusive":
         return trial
@@ -211,7 +212,9 @@ def _verified(
     for version in versions:
         content = document_bytes(archive.store, version)
         try:
-            proof = archive.verify(content, "lock-proof", LockProof, version.key)
+            proof = archive.verify(
+                content, "lock-proof", LockProof, version.key, version.written_at
+            )
         except TamperedError:
             continue
         if (proof.archive, layout.proof_key(proof.number)) == (archive.id, version.key):

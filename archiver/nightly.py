@@ -253,7 +253,9 @@ def standing_alarms(archive: Archive, catalog: Catalog) -> Iterator[ArchiverErro
     Raises:
         LockNotProvenError: No recent proof shows that the store's lock holds.
         NoFenceError: Neither the store nor a database keeps two runs apart.
+        SignerRevokedError: This host's signing key counts no longer.
     """
+    archive.signing_keys()
     # They count, for they are whole; and somebody must lock them before somebody else deletes.
     yield from catalog.unlocked
     fenced = catalog.fence is not None

@@ -105,6 +105,24 @@ class ObjectStore(Protocol):
             StoreError: Nothing is known; calling again is safe.
         """
 
+    def put_over(
+        self, key: str, body: BinaryIO, *, above: str, retain_until: datetime
+    ) -> StoredObject:
+        """Store `body` as a further version of `key`, durably and locked, or store nothing.
+
+        For a key that is taken once where something foreign lies. The write is conditional on
+        the latest version being `above`, so that of several writers one wins; on servers that
+        do not know such a condition all do, and who was first is seen in the listing. The lock
+        is read back. Calling again with the same bytes returns what is stored, if it is the
+        latest.
+
+        Raises:
+            AlreadyStoredError: The latest version is another one.
+            ObjectMissingError: There is no such version, or a delete marker hides it.
+            LockNotHonouredError: The server accepted the bytes but not the lock.
+            StoreError: Nothing is known; look at the versions.
+        """
+
     def head(self, key: str, version_id: str) -> StoredObject:
         """Return the version as it is now, lock included.
 

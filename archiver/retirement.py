@@ -6,6 +6,7 @@ evidence, in the store, so that every host knows it. It cannot be undone.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +18,14 @@ import pyarrow.csv as pv
 from archiver import layout
 from archiver.archive import Archive
 from archiver.catalog import Catalog
-from archiver.errors import AlreadyStoredError, AnotherRunError, RequestError, Said
+from archiver.errors import AlreadyStoredError, AnotherRunError, RequestError, Said, TamperedError
 from archiver.inheritance import Inheritance
 from archiver.known import KnownOrders
+from archiver.ports import VersionEntry
 from archiver.recognition import Recogniser
 from archiver.retired_ids import put_ids, read_ids
 from archiver.tokens import Bytes2D, first_64_bits
+from archiver.write_once import put_once
 from schemas.documents import Retirement
 
 MAX_IDS: Final = 5_000_000
@@ -136,17 +139,27 @@ def retire(
         ids=stored,
     )
     try:
-        archive.put_document(
+        put_once(
+            archive.store,
             layout.retirement_key(source),
-            retirement,
-            "retirement",
+            archive.signed(retirement, "retirement"),
             retain_until=archive.evidence_until(),
+            ours=partial(_counts, archive),
         )
     except AlreadyStoredError:
         raise AnotherRunError(
             detail=Said(f"it has retired {source}", f"它已将 {source} 退役")
         ) from None
     return _retired(retirement, ids, again=False)
+
+
+def _counts(archive: Archive, content: bytes, version: VersionEntry) -> bool:
+    """Return whether a version is a retirement of this key's source."""
+    try:
+        found = archive.verify(content, "retirement", Retirement, version.key, version.written_at)
+    except TamperedError:
+        return False
+    return layout.retirement_key(found.source) == version.key
 
 
 def _retired(retirement: Retirement, ids: IdMap | None, *, again: bool) -> Retired:

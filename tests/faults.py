@@ -26,6 +26,15 @@ class _Around:
     def put(self, key: str, body: BinaryIO, *, retain_until: datetime) -> StoredObject:
         return self._call("put", key, lambda: self.store.put(key, body, retain_until=retain_until))
 
+    def put_over(
+        self, key: str, body: BinaryIO, *, above: str, retain_until: datetime
+    ) -> StoredObject:
+        return self._call(
+            "put_over",
+            key,
+            lambda: self.store.put_over(key, body, above=above, retain_until=retain_until),
+        )
+
     def head(self, key: str, version_id: str) -> StoredObject:
         return self._call("head", key, lambda: self.store.head(key, version_id))
 

@@ -49,6 +49,12 @@ class Subject:
         """Store something."""
         return self.store.put(key, BytesIO(content), retain_until=until or self.until)
 
+    def put_over(self, above: StoredObject, content: bytes) -> StoredObject:
+        """Store something above another version of the key."""
+        return self.store.put_over(
+            KEY, BytesIO(content), above=above.version_id, retain_until=self.until
+        )
+
     def keys(self, prefix: str) -> list[str]:
         """Return the keys of a listing, in its order."""
         return [entry.key for entry in self.store.list_versions(prefix)]
@@ -88,6 +94,27 @@ class StoreContract:
         assert subject.store.head(KEY, first.version_id) == first
         assert subject.store.get(KEY) == CONTENT
         assert subject.keys("") == [KEY]
+
+    def test_above_a_version_of_others_one_writer_puts_his(self, subject: Subject) -> None:
+        foreign = subject.put(content=b"foreign")
+
+        ours = subject.put_over(foreign, CONTENT)
+        with pytest.raises(AlreadyStoredError):
+            subject.put_over(foreign, b"another writer's, who has looked at the same time")
+
+        assert subject.put_over(foreign, CONTENT) == ours  # a reply was lost, and it is asked again
+        assert (ours.mode, ours.retain_until) == (subject.mode, subject.until)
+        assert subject.store.get(KEY, foreign.version_id) == b"foreign"
+        assert [one.version_id for one in subject.store.list_versions(KEY)] == [
+            ours.version_id,
+            foreign.version_id,
+        ]
+
+    def test_nothing_is_put_above_what_is_not_there(self, subject: Subject) -> None:
+        stored = subject.put("somewhere/else")
+        with pytest.raises(ObjectMissingError):
+            subject.put_over(stored, CONTENT)
+        assert subject.keys(KEY) == []
 
     def test_a_lock_that_ends_earlier_than_asked_is_not_taken_for_it(
         self, subject: Subject

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import pytest
 
 from archiver import layout
-from archiver.archive import SignedDocument
 from archiver.catalog import Catalog
 from archiver.errors import AnotherRunError, StoreError
 from archiver.orphans import SETTLED, Tally, Unnamed, unnamed
 from archiver.ports import ObjectStore, VersionEntry
+from archiver.signed_documents import SignedDocument
 from archiver.stores.memory import MemoryStore
 from tests import cards
 from tests.archives import Place, Silent

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -19,11 +20,22 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from archiver import keyring, layout, retention
 from archiver.access_log.chain import AccessLog, body_of
-from archiver.archive import Archive, SignedDocument
-from archiver.errors import AlreadyStoredError, AnotherRunError, Said, TamperedError
+from archiver.archive import Archive
+from archiver.errors import (
+    AlreadyStoredError,
+    AnotherRunError,
+    ForeignObjectError,
+    Said,
+    TamperedError,
+)
 from archiver.keyring import KeyPair
+from archiver.ledger import Ledger
+from archiver.ledger.parts import tell
+from archiver.ports import VersionEntry
 from archiver.refusals import AccessLogBrokenError
 from archiver.retention import Rule
+from archiver.signed_documents import SignedDocument
+from archiver.write_once import put_once
 from schemas.documents import AccessPart
 
 ENTRIES: Final = 10_000
@@ -99,13 +111,35 @@ def latest_part(archive: Archive, node: str) -> StoredPart | None:
     Raises:
         TamperedError: It does not verify.
     """
-    numbers = _numbers(archive, node)
-    if not numbers:
-        return None
-    key = layout.access_key(node, numbers[-1])
-    signed = archive.read_signed(key, "access", AccessPart)
-    _require_its_own(archive, key, signed.document, node, numbers[-1])
-    return StoredPart(key=key, signed=signed)
+    for number in reversed(_numbers(archive, node)):
+        key = layout.access_key(node, number)
+        try:
+            signed = archive.read_signed(key, "access", AccessPart)
+            _require_its_own(archive, key, signed.document, node, number)
+        except TamperedError:
+            if _is_taken(archive, key):
+                raise
+            # Whoever may write to the bucket must not be able to keep the log from being sealed.
+            tell(archive, ForeignObjectError(key=key))
+            continue
+        return StoredPart(key=key, signed=signed)
+    return None
+
+
+def _is_taken(archive: Archive, key: str) -> bool:
+    """Return whether the ledger knows a part to have been at a key where none verifies."""
+    ledger = Ledger(archive)
+    ledger.refresh()
+    return ledger.taken.has(key)
+
+
+def _counts(archive: Archive, content: bytes, version: VersionEntry) -> bool:
+    """Return whether a version is this key's own part, whoever sealed it."""
+    try:
+        part = archive.verify(content, "access", AccessPart, version.key, version.written_at)
+    except TamperedError:
+        return False
+    return layout.access_key(part.node, part.part) == version.key
 
 
 def sealed_nodes(archive: Archive) -> list[str]:
@@ -171,7 +205,13 @@ def _seal(
         sealed=base64.b64encode(nonce + AESGCM(kek).encrypt(nonce, packed, key.encode())).decode(),
     )
     try:
-        stored, _ = archive.put_document(key, part, "access", retain_until=until)
+        stored = put_once(
+            archive.store,
+            key,
+            archive.signed(part, "access"),
+            retain_until=until,
+            ours=partial(_counts, archive),
+        )
     except AlreadyStoredError:
         raise AnotherRunError(
             detail=Said(

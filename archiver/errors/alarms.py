@@ -33,6 +33,26 @@ class TamperedError(ArchiverError):
     next = "archiver status"
 
 
+class ForeignObjectError(ArchiverError):
+    """Something that none of our signers signed lies where our next document belongs.
+
+    It stays there, and ours is written above it: of several versions the earliest that verifies
+    counts.
+    """
+
+    exit = Exit.ALARM
+    code = "foreign-object"
+    en = (
+        "{key}: somebody who may write to the store has put something foreign there; it counts for "
+        "nothing, and nights go on above it. Change the store's credentials"
+    )
+    zh = (
+        "{key}：有人凭存储的写入权限放入了外来文件；其不计入档案，夜间任务越过它继续。"
+        "请更换存储凭证"
+    )
+    next = "archiver verify"
+
+
 class StateDamagedError(ArchiverError):
     """The state database is damaged, or is no database."""
 

@@ -123,6 +123,22 @@ class KeyUnavailableError(ArchiverError):
     next = "archiver status"
 
 
+class SignerRevokedError(ArchiverError):
+    """This host's signing key was revoked: what it signs from then on counts for nobody."""
+
+    exit = Exit.FIX_REQUEST
+    code = "signer-revoked"
+    en = (
+        "Signer {number}, with whose key this host signs, was revoked at {since} UTC: nothing is "
+        "sealed. Certify a new key with identity.key at hand: archiver signer add --replace"
+    )
+    zh = (
+        "本机所用的签名者 {number} 已于 {since}（UTC）被吊销，不进行封存。请在 identity.key 可用时"
+        "认证新密钥：archiver signer add --replace"
+    )
+    next = "archiver signer add --replace"
+
+
 class StoreAccessError(ArchiverError):
     """The store refuses us: wrong credentials, no such bucket, missing right."""
 

@@ -19,7 +19,7 @@ from typing import Final
 import pyarrow as pa
 
 from archiver import layout
-from archiver.archive import Archive, SignedDocument
+from archiver.archive import Archive
 from archiver.errors import AnotherRunError, IndexUnusableError, Said, TamperedError
 from archiver.index.files import (
     Noted,
@@ -42,6 +42,7 @@ from archiver.index.runs import Runs
 from archiver.local_files import disk_errors
 from archiver.ports import Progress
 from archiver.search_tokens import ALL_KINDS, Kind
+from archiver.signed_documents import SignedDocument
 from schemas.documents import Manifest
 
 MAX_SEGMENTS: Final = 4

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from archiver.archive import Archive, SignedDocument
+from archiver.archive import Archive
 from archiver.ledger.opened import Ledger
 from archiver.ledger.parts import StoredCheckpoint
 from archiver.ledger.pending import next_look, pending, require_same_chain
 from archiver.ports import Progress
+from archiver.signed_documents import SignedDocument
 from schemas.documents import Manifest
 
 

@@ -12,6 +12,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from pydantic import ValidationError
@@ -98,10 +99,17 @@ def origin(archive: str) -> str:
     return f"order-archive/{archive}"
 
 
-def verifier_keys(archive: Archive) -> list[VerifierKey]:
-    """Return the keys whose signature a checkpoint of this archive may bear."""
+def verifier_keys(archive: Archive, written_at: datetime | None = None) -> list[VerifierKey]:
+    """Return the keys whose signature a checkpoint of this archive may bear.
+
+    Args:
+        archive: The archive.
+        written_at: The store's date of the checkpoint: what a signer signed after he was revoked
+            does not count. Without one (a witness's copy) all keys may have.
+    """
     name = origin(archive.id)
-    return [VerifierKey(name=name, public_key=key) for key in archive.signers.values()]
+    signers = archive.signers if written_at is None else archive.signers_at(written_at)
+    return [VerifierKey(name=name, public_key=key) for key in signers.values()]
 
 
 def tell(archive: Archive, error: ArchiverError) -> None:
@@ -132,7 +140,7 @@ def verify_part(archive: Archive, version: VersionEntry, content: bytes) -> Stor
     Raises:
         TamperedError: It does not verify, or stands where it does not belong.
     """
-    part = archive.verify(content, "ledger", LedgerPart, version.key)
+    part = archive.verify(content, "ledger", LedgerPart, version.key, version.written_at)
     if (part.archive, part.first) != (archive.id, layout.ledger_first(version.key)):
         said = Said("it belongs to another archive or place", "它属于其他档案库或位置")
         raise TamperedError(key=version.key, detail=said)
@@ -247,7 +255,8 @@ def find_checkpoint(archive: Archive, size: int, root: bytes) -> StoredCheckpoin
     other: str | None = None
     for version, content in read_versions(archive, checkpoint_versions(archive, size)):
         try:
-            head = open_checkpoint(content, verifier_keys(archive), where=version.key)
+            keys = verifier_keys(archive, version.written_at)
+            head = open_checkpoint(content, keys, where=version.key)
         except TamperedError as error:
             failure = failure or error
             continue
@@ -272,7 +281,7 @@ def put_checkpoint(archive: Archive, size: int, root: bytes) -> StoredCheckpoint
         RollbackError: A checkpoint was signed over another ledger of this size.
     """
     head = Checkpoint(origin=origin(archive.id), size=size, root=root)
-    note = sign_note(head.text, head.origin, archive.night_keys().signer)
+    note = sign_note(head.text, head.origin, archive.signing_keys().signer)
     stored = _put(archive, layout.checkpoint_key(size), note)
     if stored is None:
         if theirs := find_checkpoint(archive, size, root):

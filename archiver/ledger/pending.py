@@ -16,11 +16,12 @@ from typing import Final, Protocol
 from pydantic import ConfigDict
 
 from archiver import layout
-from archiver.archive import Archive, SignedDocument
+from archiver.archive import Archive
 from archiver.bounded_get import document_bytes
 from archiver.errors import RollbackError, Said, TamperedError
 from archiver.ledger.documents import Noted, Taken
 from archiver.ports import VersionEntry
+from archiver.signed_documents import SignedDocument
 from schemas import documents
 from schemas.documents import EntryKind, Instant, Manifest
 
@@ -61,7 +62,7 @@ class _Found:
     day: date | None = None
 
 
-_Read = Callable[[Archive, bytes, str], _Found]
+_Read = Callable[[Archive, bytes, VersionEntry], _Found]
 
 
 def pending(
@@ -177,7 +178,7 @@ def _earliest(archive: Archive, kind: EntryKind, versions: Sequence[VersionEntry
     for version in versions:
         content = document_bytes(archive.store, version)
         try:
-            found = _READERS[kind](archive, content, version.key)
+            found = _READERS[kind](archive, content, version)
         except TamperedError:
             continue
         if (found.stated.archive, found.belongs) == (archive.id, version.key):
@@ -201,28 +202,35 @@ def _without_copies(taken: Taken, noted: Iterable[Noted]) -> Iterator[Noted]:
             yield one
 
 
-def _access(archive: Archive, content: bytes, key: str) -> _Found:
-    part = archive.verify(content, "access", documents.AccessPart, key)
+def _access(archive: Archive, content: bytes, version: VersionEntry) -> _Found:
+    part = archive.verify(content, "access", documents.AccessPart, version.key, version.written_at)
     return _Found(stated=part, belongs=layout.access_key(part.node, part.part))
 
 
-def _lock_proof(archive: Archive, content: bytes, key: str) -> _Found:
-    proof = archive.verify(content, "lock-proof", documents.LockProof, key)
+def _lock_proof(archive: Archive, content: bytes, version: VersionEntry) -> _Found:
+    proof = archive.verify(
+        content, "lock-proof", documents.LockProof, version.key, version.written_at
+    )
     return _Found(stated=proof, belongs=layout.proof_key(proof.number))
 
 
-def _reconciliation(archive: Archive, content: bytes, key: str) -> _Found:
-    document = archive.verify(content, "reconciliation", documents.Reconciliation, key)
+def _reconciliation(archive: Archive, content: bytes, version: VersionEntry) -> _Found:
+    document = archive.verify(
+        content, "reconciliation", documents.Reconciliation, version.key, version.written_at
+    )
     return _Found(stated=document, belongs=layout.reconciliation_key(document.number))
 
 
-def _retirement(archive: Archive, content: bytes, key: str) -> _Found:
-    retirement = archive.verify(content, "retirement", documents.Retirement, key)
+def _retirement(archive: Archive, content: bytes, version: VersionEntry) -> _Found:
+    retirement = archive.verify(
+        content, "retirement", documents.Retirement, version.key, version.written_at
+    )
     return _Found(stated=retirement, belongs=layout.retirement_key(retirement.source))
 
 
-def _sighting(archive: Archive, content: bytes, key: str) -> _Found:
-    sighting = archive.verify(content, "sighting", _Sighting, key)
+def _sighting(archive: Archive, content: bytes, version: VersionEntry) -> _Found:
+    sighting = archive.verify(content, "sighting", _Sighting, version.key, version.written_at)
+    key = version.key
     belongs = key if layout.sighting_place(key) == (sighting.source, sighting.day) else ""
     return _Found(stated=sighting, belongs=belongs, day=sighting.day)
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from archiver.archive import Archive, SignedDocument
+from archiver.archive import Archive
 from archiver.errors import ArchiverError, RollbackError
 from archiver.ledger import Ledger, read_ledger
 from archiver.lockproof import latest_proof, require_proof
 from archiver.lookup.shown import instant
 from archiver.ports import LockMode
+from archiver.signed_documents import SignedDocument
 from archiver.spreading import Spread, remembered
 from archiver.status import Status, status_fields, survey
 from archiver.verification.coverage import Coverage

@@ -104,7 +104,7 @@ class Sightings:
         for version in versions:
             for content in self._contents(version):
                 try:
-                    return self._opened(key, content)
+                    return self._opened(version, content)
                 except TamperedError as error:
                     failure = error
         if failure is not None and key not in self._told:
@@ -112,8 +112,9 @@ class Sightings:
             self.archive.alarms.append(failure)
         return None
 
-    def _opened(self, key: str, content: bytes) -> Sighted:
-        document = self.archive.verify(content, "sighting", Sighting, key)
+    def _opened(self, version: VersionEntry, content: bytes) -> Sighted:
+        key = version.key
+        document = self.archive.verify(content, "sighting", Sighting, key, version.written_at)
         if (document.archive, layout.sighting_key(document.source, document.day, key[-37:-5])) != (
             self.archive.id,
             key,

@@ -4,9 +4,10 @@ import io
 import os
 from collections.abc import Callable
 
-from archiver.archive import Archive, versions_of
+from archiver.archive import Archive
 from archiver.bounded_get import document_bytes
 from archiver.errors import AlreadyStoredError, Said, TamperedError
+from archiver.signed_documents import versions_of
 
 _ASIDE_BYTES = 4
 

@@ -47,6 +47,8 @@ _DRAFTS: Final = ".drafts"
 _LOCK: Final = ".lock"
 PATIENCE: Final = timedelta(seconds=60)
 """How long to wait for others who change the folders; each takes milliseconds."""
+_TICK: Final = timedelta(seconds=1)
+"""Of a clock that moves in steps. A version dated further ahead is nobody's whom we follow."""
 
 _VERSION_FILE: Final = re.compile(
     r"(?P<version>(?P<written>\d{8}T\d{12}Z)-[0-9a-f]{16})"
@@ -99,6 +101,26 @@ class DirectoryStore:
                 if existing := self._versions(key):
                     return _settle(key, existing[0], sha256, until)
                 version_id = self._publish(key, path, sha256, until)
+            return _stored(key, self._find(key, version_id))
+
+    def put_over(
+        self, key: str, body: BinaryIO, *, above: str, retain_until: datetime
+    ) -> StoredObject:
+        """Store a further version above `above`, which must be the latest; see `ObjectStore`.
+
+        Raises:
+            LocalDiskError: The disk is full or broken. Nothing is visible.
+        """
+        require_key(key)
+        until = whole_second(retain_until)
+        require_future(until, self._clock.now())
+        with _disk_errors(self._root):
+            self._find(key, None)  # a store that does not exist must not be made
+            with draft(self._root / _DRAFTS, body) as (path, sha256), self._alone():
+                latest = self._find(key, None)
+                if latest.version_id != above:
+                    return _settle(key, latest, sha256, until)
+                version_id = self._publish(key, path, sha256, until, behind=latest.written_at)
             return _stored(key, self._find(key, version_id))
 
     def head(self, key: str, version_id: str) -> StoredObject:
@@ -170,8 +192,13 @@ class DirectoryStore:
                 raise StoreError(key=str(self._root / _LOCK), detail=held) from None
             yield
 
-    def _publish(self, key: str, path: Path, sha256: str, until: datetime) -> str:
-        version_id = f"{self._clock.now().astimezone(UTC):{_WRITTEN}}-{secrets.token_hex(8)}"
+    def _publish(
+        self, key: str, path: Path, sha256: str, until: datetime, behind: datetime | None = None
+    ) -> str:
+        written = self._clock.now().astimezone(UTC)
+        if behind is not None and timedelta(0) <= behind - written < _TICK:
+            written = behind + timedelta(microseconds=1)  # versions are in the order of their ids
+        version_id = f"{written:{_WRITTEN}}-{secrets.token_hex(8)}"
         folder = self._root / key
         make_folder(folder)
         path.rename(folder / f"{version_id}_{until.astimezone(UTC):{_UNTIL}}_{sha256}")

@@ -85,6 +85,23 @@ class MemoryStore:
                 raise AlreadyStoredError(key=key)
             return require_lock_covers(self._stored(key, latest), until)
 
+    def put_over(
+        self, key: str, body: BinaryIO, *, above: str, retain_until: datetime
+    ) -> StoredObject:
+        """Store a further version above `above`, which must be the latest; see `ObjectStore`."""
+        require_key(key)
+        until = whole_second(retain_until)
+        body.seek(0)
+        content = body.read()
+        with self._alone:
+            require_future(until, self._now())
+            latest = self._find(key, None)
+            if latest.content == content:
+                return require_lock_covers(self._stored(key, latest), until)
+            if latest.version_id != above:
+                raise AlreadyStoredError(key=key)
+            return self._stored(key, self._append(key, content, until))
+
     def head(self, key: str, version_id: str) -> StoredObject:
         """Return the version as it is now.
 

@@ -40,6 +40,8 @@ class Shown:
     retain_until: datetime | None
     legal_hold: bool
     server_time: datetime | None
+    etag: str = ""
+    """What a conditional write can name it by."""
 
 
 def show(bucket: Bucket, key: str, version_id: str | None) -> Shown:
@@ -67,6 +69,7 @@ def show(bucket: Bucket, key: str, version_id: str | None) -> Shown:
         retain_until=reply.get("ObjectLockRetainUntilDate"),
         legal_hold=reply.get("ObjectLockLegalHoldStatus") == "ON",
         server_time=server_date(reply),
+        etag=reply["ETag"],
     )
 
 

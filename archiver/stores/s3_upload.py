@@ -1,5 +1,6 @@
 """Sending an object's bytes to S3 with a lock, on the condition that the key is free.
 
+Or that one foreign version, which was looked at, is the latest.
 Nothing is proven here: a server may take the bytes and drop the lock. `s3` reads it back.
 """
 
@@ -8,7 +9,7 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -41,6 +42,13 @@ _LOCK_REFUSED_CODES: Final = frozenset(
 """What is answered where Object Lock or versioning is missing, or to a date in the past."""
 
 
+class Condition(TypedDict, total=False):
+    """The parameters of a conditional write."""
+
+    IfNoneMatch: str
+    IfMatch: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
     """What is to be stored, and until when it is to be locked."""
@@ -50,6 +58,13 @@ class Parcel:
     size_bytes: int
     sha256: bytes
     until: datetime
+    above: str | None = None
+    """The ETag that the key's latest version must have; None: the key must be free."""
+
+    @property
+    def condition(self) -> "Condition":
+        """On what the write depends."""
+        return {"IfNoneMatch": "*"} if self.above is None else {"IfMatch": self.above}
 
 
 def send_whole(bucket: Bucket, parcel: Parcel) -> str | None:
@@ -74,7 +89,7 @@ def send_whole(bucket: Bucket, parcel: Parcel) -> str | None:
             ChecksumAlgorithm="SHA256",
             ChecksumSHA256=_base64(parcel.sha256),
             Metadata={SHA256_METADATA: parcel.sha256.hex()},
-            IfNoneMatch="*",
+            **parcel.condition,
             ObjectLockMode="COMPLIANCE",
             ObjectLockRetainUntilDate=parcel.until,
         ).get("VersionId")
@@ -120,7 +135,7 @@ def send_in_parts(bucket: Bucket, parcel: Parcel, part_bytes: int) -> str | None
                 Key=path,
                 UploadId=upload_id,
                 MultipartUpload={"Parts": parts},
-                IfNoneMatch="*",
+                **parcel.condition,
             ).get("VersionId")
         )
     except S3_ERRORS as error:

@@ -96,6 +96,17 @@ class PlainFiles:
         """Refuse: a copy is read."""
         raise RequestError(detail=Said("a copy is only read", "副本只供读取"))
 
+    def put_over(
+        self,
+        key: str,  # noqa: ARG002
+        body: BinaryIO,  # noqa: ARG002
+        *,
+        above: str,  # noqa: ARG002
+        retain_until: datetime,  # noqa: ARG002
+    ) -> NoReturn:
+        """Refuse: a copy is read."""
+        raise RequestError(detail=Said("a copy is only read", "副本只供读取"))
+
     def delete_version(self, key: str, version_id: str) -> NoReturn:  # noqa: ARG002
         """Refuse: a copy is read."""
         raise RequestError(detail=Said("a copy is only read", "副本只供读取"))

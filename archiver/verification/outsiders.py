@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archiver import layout
-from archiver.archive import Archive, versions_of
+from archiver.archive import Archive
 from archiver.bounded_get import document_bytes
 from archiver.errors import (
     AnswerRefusedError,
@@ -22,6 +22,7 @@ from archiver.errors import (
 )
 from archiver.ledger import verifier_keys
 from archiver.merkle import Tail
+from archiver.signed_documents import versions_of
 from archiver.signed_note import open_checkpoint, parse_signatures, verify_cosignature
 from archiver.spreading import Circle
 from archiver.spreading.records import WitnessRecord, read_record

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 from archiver import dsse
-from archiver.archive import parse
 from archiver.errors import Said, TamperedError
 from archiver.ports import VersionEntry
+from archiver.signed_documents import parse
 from archiver.verification.findings import Finding, Touched, found
 from schemas.documents import Document
 

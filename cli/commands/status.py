@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from archiver.archive import Archive, SignedDocument
+    from archiver.archive import Archive
     from archiver.catalog import Catalog
     from archiver.ledger import Ledger
+    from archiver.signed_documents import SignedDocument
     from archiver.spreading import Spread
     from archiver.status import SourceStatus, Status
     from archiver.wiring import Installation

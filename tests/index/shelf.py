@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from archiver import retention, sealing
-from archiver.archive import Archive, SignedDocument
+from archiver.archive import Archive
 from archiver.index import Index, IndexBuilder, IndexKeys
 from archiver.keyring import KeyPair
 from archiver.search_tokens import Kind, ask
+from archiver.signed_documents import SignedDocument
 from schemas.documents import Counts, Manifest, SealedObject
 from schemas.orders import ORDER_V1
 from tests import search_oracle

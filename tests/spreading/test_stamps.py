@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from archiver import layout
-from archiver.archive import versions_of
 from archiver.errors import Exit, TamperedError, TimestampLateError
+from archiver.signed_documents import versions_of
 from archiver.spreading import Circle, Spread, remembered, spread, stamps
 from archiver.timestamps import Authority, read_trust
 from tests.faults import FaultyStore

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from archiver import layout
-from archiver.archive import versions_of
 from archiver.errors import (
     ArchiverError,
     Exit,
@@ -23,6 +22,7 @@ from archiver.errors import (
     WitnessLostError,
 )
 from archiver.ledger import Ledger, verifier_keys
+from archiver.signed_documents import versions_of
 from archiver.signed_note import cosign, parse_signatures, verify_cosignature
 from archiver.spreading import Circle, Holding, Spread, remembered, spread
 from archiver.stores.memory import MemoryStore
