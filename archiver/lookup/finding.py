@@ -9,9 +9,9 @@ facts, and there only: a cursor needs to remember a place and nothing else.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -106,18 +106,19 @@ class Finder:
         most = max(MOST_OPENED, question.limit)
         while len(found.orders) < question.limit and opened < most:
             want = min(AT_ONCE, question.limit - len(found.orders))
-            batch = search.hits(behind, want)
+            ahead = search.hits(behind, want + 1)
+            batch = ahead[:want]
             if not batch:
                 return found
             opened += len(batch)
             behind = batch[-1].cursor
             self.advance(len(batch))
-            search.learn(batch, whole=len(batch) < want and question.after is None)
+            last = len(ahead) <= want
+            search.learn(batch, whole=last and question.after is None)
             found.orders += search.satisfying(batch)
-            if len(batch) < want:
+            if last:
                 return found
-        if search.hits(behind, 1):
-            found.next = Cursor(question=asked, behind=str(behind)).text()
+        found.next = Cursor(question=asked, behind=str(behind)).text()
         return found
 
     def each(
@@ -241,18 +242,16 @@ class Finder:
         begun = [
             (of, self.opener.begin(of[0].partition, of[0].row_group)) for of in groups.values()
         ]
-        # Behind all GETs in the same queue: what waits here waits for what is under way.
-        opened = [
-            (
-                of,
-                pending,
-                self.opener.executor.submit(pending.rows, [hit.row for hit in of], columns),
-            )
-            for of, pending in begun
+        reads: list[Callable[[], Sequence[Row]]] = [
+            partial(pending.rows, [hit.row for hit in of], columns) for of, pending in begun
         ]
+        if len(reads) > 1:
+            # Behind all footers in the same queue: what waits here waits for what is under way.
+            # A single one needs no other thread.
+            reads = [self.opener.executor.submit(read).result for read in reads]
         rows: dict[Position, Row] = {}
-        for of, pending, future in opened:
-            for hit, row in zip(of, self._opened(found, pending, future), strict=False):
+        for (of, pending), read in zip(begun, reads, strict=True):
+            for hit, row in zip(of, self._opened(found, pending, read), strict=False):
                 rows[position_of(hit)] = row
         for hit in hits:
             if position_of(hit) in rows:
@@ -275,11 +274,11 @@ class Finder:
             ) from missing
 
     def _opened(
-        self, found: Found, pending: Pending, future: Future[Sequence[Row]]
+        self, found: Found, pending: Pending, read: Callable[[], Sequence[Row]]
     ) -> Sequence[Row]:
         place = pending.place
         try:
-            rows = future.result()
+            rows = read()
         except ObjectMissingError as missing:
             self.require_due(place, missing)
             found.disposed += 1
@@ -305,17 +304,18 @@ class _Search:
         """Return the next rows that may have all facts and times, newest first."""
         asked = self.question.conditions
         chosen: list[Hit] = []
+        limit = count if asked.source is None else count * 4
         while len(chosen) < count:
             more = self.finder.index.find(
                 [one.criterion for one in self.facts],
                 since=asked.start,
                 until=asked.end,
-                limit=count if asked.source is None else count * 4,
+                limit=limit,
                 after=behind,
             )
-            if not more:
-                break
             chosen += [hit for hit in more if asked.source in (None, hit.partition.source)]
+            if len(more) < limit:
+                break
             behind = more[-1].cursor
         return chosen[:count]
 
