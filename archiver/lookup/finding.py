@@ -22,7 +22,7 @@ from archiver.index import Hit, Index, PartitionPlace
 from archiver.lookup.opening import BASE_LEAVES, LISTED, Opener, Pending, Row
 from archiver.lookup.question import Conditions, Cursor, Fact, Question, digest
 from archiver.lookup.sifting import caged, sift
-from archiver.lookup.values import Sought, sought
+from archiver.lookup.values import LEAVES, Sought, sought
 from archiver.search_tokens import SearchKeys
 from schemas.orders import ORDER_V1
 
@@ -31,6 +31,9 @@ MOST_OPENED: Final = 400
 AT_ONCE: Final = 20
 """Row groups that are fetched together: a page has so many orders."""
 
+TIMES: Final = ("completed_at", "created_at", "first_seen_at")
+"""The first of these that an order has is its time."""
+_IDENTITY: Final = ("source", "order_id")
 CHUNK: Final = 2_000
 """Orders whose later revisions are asked for at once."""
 
@@ -82,7 +85,7 @@ class Finder:
 
         Args:
             question: With at least one fact.
-            columns: Leaves to decrypt: at least `LISTED`.
+            columns: Leaves to decrypt: at least `LISTED`. What confirms the facts comes with them.
 
         Raises:
             RequestError: The cursor is of another question.
@@ -100,7 +103,7 @@ class Finder:
         wanted = [one for one in facts if one]
         if len(wanted) < len(facts):
             return found  # nothing has an empty value
-        search = _Search(self, found, wanted, question, columns)
+        search = _Search(self, found, wanted, question, _with_proofs(columns, wanted, question))
         behind = question.after.behind if question.after else None
         opened = 0
         most = max(MOST_OPENED, question.limit)
@@ -154,12 +157,14 @@ class Finder:
             [h for h in one[1] if source in (None, h.partition.source)] if one else []
             for one in part
         ]
-        rows = {position_of(h): r for h, r in self.read(found, list(chain.from_iterable(of)))}
+        columns = _with_proofs(LISTED, [one[0] for one in part if one], Question())
+        hits_of_all = list(chain.from_iterable(of))
+        rows = {position_of(h): r for h, r in self.read(found, hits_of_all, columns)}
         for one, hits in zip(part, of, strict=True):
             if one is None:
                 yield []
                 continue
-            search = _Search(self, found, [one[0]], Question())
+            search = _Search(self, found, [one[0]], Question(), columns)
             search.of_cards[0] = {position_of(hit) for hit in hits}
             have = [(h, rows[position_of(h)]) for h in hits if position_of(h) in rows]
             yield search.latest([(h, r) for h, r in have if search.has(h, r)])
@@ -223,10 +228,8 @@ class Finder:
                 ]
                 for row, hits in zip(part, each, strict=True)
             ]
-            read = {
-                position_of(hit): order
-                for hit, order in self.read(found, list(chain.from_iterable(later)))
-            }
+            newer = list(chain.from_iterable(later))
+            read = {position_of(hit): order for hit, order in self.read(found, newer, _IDENTITY)}
             for row, fact, hits in zip(part, known, later, strict=True):
                 orders = [read[position_of(hit)] for hit in hits if position_of(hit) in read]
                 if not any(fact.confirms(order) for order in orders):
@@ -400,8 +403,19 @@ def position_of(hit: Hit) -> Position:
 
 def is_in(order: Row, asked: Conditions) -> bool:
     """Tell whether a revision's time lies in the range that was asked about."""
+    if not asked.timed:
+        return True  # then nobody has read `first_seen_at`
     at = order["completed_at"] or order["created_at"] or order["first_seen_at"]
     return (asked.start is None or at >= asked.start) and (asked.end is None or at < asked.end)
+
+
+def _with_proofs(
+    columns: Sequence[str], facts: Sequence[Sought], question: Question
+) -> Sequence[str]:
+    """Return leaves and what it takes besides to tell whether a row has the facts and the time."""
+    proofs = [leaf for one in facts for leaf in LEAVES[one.criterion.kind]]
+    times = TIMES if question.conditions.timed else ()
+    return tuple(dict.fromkeys((*columns, *proofs, *times)))
 
 
 def _by_id(order_id: str) -> Fact:

@@ -36,14 +36,15 @@ BASE_LEAVES: Final = tuple(path for path, key in leaf_paths(ORDER_V1).items() if
 _LEFT_TO_THE_DOSSIER: Final = frozenset(
     {
         *("archive", "mapping_digest", "completion_rule", "secret_commitment"),
-        *("closed_at", "closed_basis", "source_status"),
-        *("seller.sub_site", "seller.promoter", "seller.own"),
-        *("buyer.guest", "buyer.minor", "buyer.client_port", "buyer.device"),
-        *("product.id", "product.description"),
+        *("first_seen_at", "closed_at", "closed_basis", "source_status"),
+        *(f"seller.{name}" for name in ("merchant_id", "sub_site", "promoter", "own")),
+        *(f"buyer.{name}" for name in ("guest", "minor", "client_ip", "client_port", "device")),
+        *(f"product.{name}" for name in ("id", "category", "description", "kind", "sku")),
         *("money.unit_price", "money.discount", "money.coupon_discount", "money.coupon"),
         *("money.fees", "money.cost_price", "money.shares"),
         "payments.list.element.state",
-        *(f"deliveries.list.element.{name}" for name in ("card_id", "reusable", "mail_state")),
+        *(f"deliveries.list.element.{name}" for name in ("card_id", "card_token", "reusable")),
+        "deliveries.list.element.mail_state",
         *(f"deliveries.list.element.{name}" for name in ("supplier_ref", "downstream_ref")),
     }
 )
@@ -53,7 +54,8 @@ LISTED: Final = tuple(
     if path not in _LEFT_TO_THE_DOSSIER
     and not path.startswith(("events.", "extra.", "after_sales."))
 )
-"""What a list of orders is made of: each leaf costs a lookup a quarter of a millisecond."""
+"""What a list of orders is made of; a question adds what its facts are confirmed by (`values`).
+Each leaf costs a lookup an eighth of a millisecond."""
 
 FEW: Final = 4
 """Rows that are cheaper one by one than gathered into a table first."""

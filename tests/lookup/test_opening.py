@@ -11,8 +11,10 @@ from archiver import keyring
 from archiver.archive import Archive
 from archiver.errors import KeyUnavailableError, TamperedError
 from archiver.index import PartitionPlace
+from archiver.lookup import sifting
 from archiver.lookup.opening import (
     BASE_LEAVES,
+    LISTED,
     ONE_GET_BYTES,
     PREFETCH_BYTES,
     BaseKeys,
@@ -20,6 +22,7 @@ from archiver.lookup.opening import (
     whole_partition,
 )
 from archiver.lookup.sparse import Fetched, NotFetchedError, SparseFile
+from archiver.lookup.values import LEAVES
 from archiver.partition import ROW_GROUP_ROWS
 from archiver.ports import ObjectStore
 from schemas.documents import Footer
@@ -188,6 +191,13 @@ def test_another_root_opens_nothing(sealed: Sealed) -> None:
 
     with pytest.raises(KeyUnavailableError):
         keys.kek(sealed.place)
+
+
+def test_a_list_of_orders_has_what_conditions_look_at() -> None:
+    """Times are read besides when they are asked about."""
+    assert set(sifting.LEAVES) - set(LISTED) == {"first_seen_at"}
+    assert set(LISTED) < set(BASE_LEAVES)
+    assert {leaf for leaves in LEAVES.values() for leaf in leaves} < set(BASE_LEAVES)
 
 
 def test_a_sparse_file_never_invents_what_was_not_fetched() -> None:
