@@ -228,7 +228,8 @@ def open_verified(file: io.IOBase, keks: Mapping[str, bytes], where: str) -> pq.
         pe.KmsConnectionConfig(), pe.DecryptionConfiguration()
     )
     try:
-        return pq.ParquetFile(file, decryption_properties=properties)
+        # Everything is in memory: there is nothing to fetch ahead, on a thread of its own.
+        return pq.ParquetFile(file, decryption_properties=properties, pre_buffer=False)
     except PermissionError:
         raise KeyUnavailableError(
             key=Said("footer", "文件尾"),
@@ -260,6 +261,19 @@ def read_row_group(
     """Return one row group; see `read_rows`."""
     with _reading(where):
         return file.read_row_group(number, columns=list(columns), use_threads=False)
+
+
+def read_until(
+    file: pq.ParquetFile, number: int, row: int, columns: Sequence[str], where: str
+) -> pa.RecordBatch | None:
+    """Return one row group up to a row, that one included; None if it ends before it.
+
+    What stands behind the row is not decoded. See `read_rows`.
+    """
+    with _reading(where):
+        batches = file.iter_batches(row + 1, [number], list(columns), use_threads=False)
+        read = next(batches, None)
+    return None if read is None or len(read) <= row else read
 
 
 def read_row_groups(file: pq.ParquetFile, columns: Sequence[str], where: str) -> Iterator[pa.Table]:

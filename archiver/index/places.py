@@ -14,7 +14,7 @@ from schemas.documents import Footer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionPlace:
-    """A sealed partition. Its row group and its footer are fetched by two ranged GETs at once."""
+    """A sealed partition. Its row group and its footer take two ranged GETs at most."""
 
     key: str
     version_id: str

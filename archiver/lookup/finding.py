@@ -9,9 +9,9 @@ facts, and there only: a cursor needs to remember a place and nothing else.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -22,7 +22,7 @@ from archiver.index import Hit, Index, PartitionPlace
 from archiver.lookup.opening import BASE_LEAVES, LISTED, Opener, Pending, Row
 from archiver.lookup.question import Conditions, Cursor, Fact, Question, digest
 from archiver.lookup.sifting import caged, sift
-from archiver.lookup.values import Sought, sought
+from archiver.lookup.values import LEAVES, Sought, sought
 from archiver.search_tokens import SearchKeys
 from schemas.orders import ORDER_V1
 
@@ -34,6 +34,9 @@ MOST_LOOKED_AT: Final = 4_000
 """Rows for one page, of however few row groups: each is decoded, and asked for later revisions."""
 LARGEST_BATCH: Final = 200
 
+TIMES: Final = ("completed_at", "created_at", "first_seen_at")
+"""The first of these that an order has is its time."""
+_IDENTITY: Final = ("source", "order_id")
 CHUNK: Final = 2_000
 """Orders whose later revisions are asked for at once."""
 
@@ -85,7 +88,7 @@ class Finder:
 
         Args:
             question: With at least one fact.
-            columns: Leaves to decrypt: at least `LISTED`.
+            columns: Leaves to decrypt: at least `LISTED`. What confirms the facts comes with them.
 
         Raises:
             RequestError: The cursor is of another question.
@@ -103,7 +106,7 @@ class Finder:
         wanted = [one for one in facts if one]
         if len(wanted) < len(facts):
             return found  # nothing has an empty value
-        search = _Search(self, found, wanted, question, columns)
+        search = _Search(self, found, wanted, question, _with_proofs(columns, wanted, question))
         behind = question.after.behind if question.after else None
         opened = looked_at = 0
         while len(found.orders) < question.limit and opened < MOST_OPENED:
@@ -112,23 +115,23 @@ class Finder:
             want = min(want, LARGEST_BATCH, MOST_LOOKED_AT - looked_at)
             if want <= 0:
                 break
-            hits = search.hits(behind, want)
-            batch, groups = _together(hits)
+            ahead = search.hits(behind, want + 1)
+            batch, groups = _together(ahead[:want])
             if not batch:
                 return found
             opened += groups
             looked_at += len(batch)
             behind = batch[-1].cursor
             self.advance(len(batch))
-            search.learn(batch, whole=len(batch) < want and question.after is None)
+            last = len(batch) == len(ahead)
+            search.learn(batch, whole=last and question.after is None)
             placed = search.satisfying(batch)
             found.orders += [order for _, order in placed[:missing]]
             if len(placed) > missing:
                 behind = placed[missing - 1][0].cursor
-            elif len(hits) < want and len(batch) == len(hits):
+            elif last:
                 return found
-        if search.hits(behind, 1):
-            found.next = Cursor(question=asked, behind=str(behind)).text()
+        found.next = Cursor(question=asked, behind=str(behind)).text()
         return found
 
     def each(
@@ -164,12 +167,14 @@ class Finder:
             [h for h in one[1] if source in (None, h.partition.source)] if one else []
             for one in part
         ]
-        rows = {position_of(h): r for h, r in self.read(found, list(chain.from_iterable(of)))}
+        columns = _with_proofs(LISTED, [one[0] for one in part if one], Question())
+        hits_of_all = list(chain.from_iterable(of))
+        rows = {position_of(h): r for h, r in self.read(found, hits_of_all, columns)}
         for one, hits in zip(part, of, strict=True):
             if one is None:
                 yield []
                 continue
-            search = _Search(self, found, [one[0]], Question())
+            search = _Search(self, found, [one[0]], Question(), columns)
             search.of_cards[0] = {position_of(hit) for hit in hits}
             have = [(h, rows[position_of(h)]) for h in hits if position_of(h) in rows]
             latest = search.latest([(h, r) for h, r in have if search.has(h, r)])
@@ -234,10 +239,8 @@ class Finder:
                 ]
                 for row, hits in zip(part, each, strict=True)
             ]
-            read = {
-                position_of(hit): order
-                for hit, order in self.read(found, list(chain.from_iterable(later)))
-            }
+            newer = list(chain.from_iterable(later))
+            read = {position_of(hit): order for hit, order in self.read(found, newer, _IDENTITY)}
             for row, fact, hits in zip(part, known, later, strict=True):
                 orders = [read[position_of(hit)] for hit in hits if position_of(hit) in read]
                 if not any(fact.confirms(order) for order in orders):
@@ -253,18 +256,16 @@ class Finder:
         begun = [
             (of, self.opener.begin(of[0].partition, of[0].row_group)) for of in groups.values()
         ]
-        # Behind all GETs in the same queue: what waits here waits for what is under way.
-        opened = [
-            (
-                of,
-                pending,
-                self.opener.executor.submit(pending.rows, [hit.row for hit in of], columns),
-            )
-            for of, pending in begun
+        reads: list[Callable[[], Sequence[Row]]] = [
+            partial(pending.rows, [hit.row for hit in of], columns) for of, pending in begun
         ]
+        if len(reads) > 1:
+            # Behind all footers in the same queue: what waits here waits for what is under way.
+            # A single one needs no other thread.
+            reads = [self.opener.executor.submit(read).result for read in reads]
         rows: dict[Position, Row] = {}
-        for of, pending, future in opened:
-            for hit, row in zip(of, self._opened(found, pending, future), strict=False):
+        for (of, pending), read in zip(begun, reads, strict=True):
+            for hit, row in zip(of, self._opened(found, pending, read), strict=False):
                 rows[position_of(hit)] = row
         for hit in hits:
             if position_of(hit) in rows:
@@ -287,11 +288,11 @@ class Finder:
             ) from missing
 
     def _opened(
-        self, found: Found, pending: Pending, future: Future[Sequence[Row]]
+        self, found: Found, pending: Pending, read: Callable[[], Sequence[Row]]
     ) -> Sequence[Row]:
         place = pending.place
         try:
-            rows = future.result()
+            rows = read()
         except ObjectMissingError as missing:
             self.require_due(place, missing)
             found.disposed += 1
@@ -317,17 +318,18 @@ class _Search:
         """Return the next rows that may have all facts and times, newest first."""
         asked = self.question.conditions
         chosen: list[Hit] = []
+        limit = count if asked.source is None else count * 4
         while len(chosen) < count:
             more = self.finder.index.find(
                 [one.criterion for one in self.facts],
                 since=asked.start,
                 until=asked.end,
-                limit=count if asked.source is None else count * 4,
+                limit=limit,
                 after=behind,
             )
-            if not more:
-                break
             chosen += [hit for hit in more if asked.source in (None, hit.partition.source)]
+            if len(more) < limit:
+                break
             behind = more[-1].cursor
         return chosen[:count]
 
@@ -428,8 +430,19 @@ def position_of(hit: Hit) -> Position:
 
 def is_in(order: Row, asked: Conditions) -> bool:
     """Tell whether a revision's time lies in the range that was asked about."""
+    if not asked.timed:
+        return True  # then nobody has read `first_seen_at`
     at = order["completed_at"] or order["created_at"] or order["first_seen_at"]
     return (asked.start is None or at >= asked.start) and (asked.end is None or at < asked.end)
+
+
+def _with_proofs(
+    columns: Sequence[str], facts: Sequence[Sought], question: Question
+) -> Sequence[str]:
+    """Return leaves and what it takes besides to tell whether a row has the facts and the time."""
+    proofs = [leaf for one in facts for leaf in LEAVES[one.criterion.kind]]
+    times = TIMES if question.conditions.timed else ()
+    return tuple(dict.fromkeys((*columns, *proofs, *times)))
 
 
 def _by_id(order_id: str) -> Fact:

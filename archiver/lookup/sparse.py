@@ -1,4 +1,4 @@
-"""A file of which only some ranges are there: what two ranged GETs have fetched.
+"""A file of which only some ranges are there: what ranged GETs have fetched.
 
 Responsible for serving them to a Parquet reader as if the file were whole. Refuses to invent the
 rest: a reader that reaches for it gets an error, never zeros.

@@ -22,6 +22,20 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 """Kinds of facts as kinds of tokens."""
 
+LEAVES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.ORDER_ID: ("order_id",),
+    Kind.PAYMENT_NO: tuple(
+        f"payments.list.element.{name}" for name in ("provider_no", "aggregator_no", "merchant_no")
+    ),
+    Kind.ACCOUNT: ("buyer.account",),
+    Kind.CONTACT: ("buyer.contact",),
+    Kind.CLIENT_IP: ("buyer.client_ip",),
+    Kind.MERCHANT: ("seller.merchant_id", "seller.name"),
+    Kind.TARGET: ("deliveries.list.element.target",),
+    Kind.CARD: ("deliveries.list.element.card_token",),
+}
+"""What confirms a hit."""
+
 Order = Mapping[str, Any]
 
 

@@ -11,8 +11,18 @@ from archiver import keyring
 from archiver.archive import Archive
 from archiver.errors import KeyUnavailableError, TamperedError
 from archiver.index import PartitionPlace
-from archiver.lookup.opening import BASE_LEAVES, BaseKeys, Opener, whole_partition
+from archiver.lookup import sifting
+from archiver.lookup.opening import (
+    BASE_LEAVES,
+    LISTED,
+    ONE_GET_BYTES,
+    PREFETCH_BYTES,
+    BaseKeys,
+    Opener,
+    whole_partition,
+)
 from archiver.lookup.sparse import Fetched, NotFetchedError, SparseFile
+from archiver.lookup.values import LEAVES
 from archiver.partition import ROW_GROUP_ROWS
 from archiver.ports import ObjectStore
 from schemas.documents import Footer
@@ -25,17 +35,24 @@ ROWS = ROW_GROUP_ROWS + 5
 
 @dataclass(slots=True)
 class Counting:
-    """A store that notes what is read from it."""
+    """A store that notes what is read from it, and may have a flipped bit in its partitions."""
 
     inner: ObjectStore
     read: list[tuple[str, int, int | None]]
+    flipped: int | None = None
+    """The byte that has it."""
 
     def get(
         self, key: str, version_id: str | None = None, *, start: int = 0, length: int | None = None
     ) -> bytes:
         """Read, and note it."""
         self.read.append((key, start, length))
-        return self.inner.get(key, version_id, start=start, length=length)
+        content = bytearray(self.inner.get(key, version_id, start=start, length=length))
+        if self.flipped is not None and key.startswith("orders/"):
+            at = self.flipped - start
+            if 0 <= at < len(content):
+                content[at] ^= 1
+        return bytes(content)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
@@ -70,14 +87,34 @@ def sealed(desk: Desk) -> Iterator[Sealed]:
 
 
 def test_a_row_is_read_by_two_ranged_gets_of_its_version(sealed: Sealed) -> None:
+    rows = sealed.opener.begin(sealed.place, 0).rows([0, 4])
+
+    assert [row["order_id"] for row in rows] == ["N1", "N5"]
+    gets = [read for read in sealed.store.read if read[0] == sealed.place.key]
+    offset, length, _ = sealed.place.row_groups[0]
+    tail = max(sealed.place.footer.length, PREFETCH_BYTES)
+    ends = (sealed.place.key, sealed.place.size_bytes - tail, tail)
+    assert sorted(gets) == sorted([(sealed.place.key, offset, length), ends])
+
+
+def test_a_row_near_the_end_is_read_by_one_get_that_brings_the_footer(sealed: Sealed) -> None:
     rows = sealed.opener.begin(sealed.place, 1).rows([0, 4])
 
     assert [row["order_id"] for row in rows] == [f"N{ROW_GROUP_ROWS + 1}", f"N{ROWS}"]
+    offset, _, _ = sealed.place.row_groups[1]
+    size = sealed.place.size_bytes - offset
+    assert size < ONE_GET_BYTES < sealed.place.size_bytes
     gets = [read for read in sealed.store.read if read[0] == sealed.place.key]
-    assert len(gets) == 2
-    offset, length, _ = sealed.place.row_groups[1]
-    assert (sealed.place.key, offset, length) in gets
-    assert all(size is not None for _, _, size in gets)
+    assert gets == [(sealed.place.key, offset, size)]
+
+
+@pytest.mark.parametrize("rows", [[], [3], [7, 2], [9_999, 0, 5_000], [5, 4, 3, 2, 1, 0]])
+def test_rows_come_in_the_order_in_which_they_were_asked_for(
+    sealed: Sealed, rows: list[int]
+) -> None:
+    found = sealed.opener.begin(sealed.place, 0).rows(rows, ["order_id"])
+
+    assert [row["order_id"] for row in found] == [f"N{row + 1}" for row in rows]
 
 
 def test_a_cohort_is_opened_once(sealed: Sealed) -> None:
@@ -111,23 +148,21 @@ def test_a_footer_that_was_not_signed_is_refused_before_it_is_parsed(sealed: Sea
 
 
 @pytest.mark.parametrize("part", ["start", "middle", "end"])
-def test_a_flipped_bit_in_a_row_group_is_told(sealed: Sealed, part: str) -> None:
-    _, length, _ = sealed.place.row_groups[0]
-    flipped = {"start": 20, "middle": length // 2, "end": length - 20}[part]
-    pending = sealed.opener.begin(sealed.place, 0)
-    group = pending._group.result()
-    content = bytearray(group.content)
-    content[flipped] ^= 1
-    altered = type(pending)(
-        pending.place,
-        0,
-        pending._keys,
-        pending._tail,
-        sealed.opener.executor.submit(Fetched, group.start, bytes(content)),
-    )
+@pytest.mark.parametrize("group", [0, 1])
+def test_a_flipped_bit_in_a_row_group_is_told(sealed: Sealed, group: int, part: str) -> None:
+    offset, length, _ = sealed.place.row_groups[group]
+    sealed.store.flipped = offset + {"start": 20, "middle": length // 2, "end": length - 20}[part]
 
     with pytest.raises(TamperedError):
-        altered.rows([0])
+        sealed.opener.begin(sealed.place, group).rows([0])
+
+
+@pytest.mark.parametrize("group", [0, 1])
+def test_a_flipped_bit_in_the_footer_is_told(sealed: Sealed, group: int) -> None:
+    sealed.store.flipped = sealed.place.size_bytes - sealed.place.footer.length // 2
+
+    with pytest.raises(TamperedError, match="footer"):
+        sealed.opener.begin(sealed.place, group).rows([0])
 
 
 def test_row_groups_that_change_places_are_told(sealed: Sealed) -> None:
@@ -156,6 +191,13 @@ def test_another_root_opens_nothing(sealed: Sealed) -> None:
 
     with pytest.raises(KeyUnavailableError):
         keys.kek(sealed.place)
+
+
+def test_a_list_of_orders_has_what_conditions_look_at() -> None:
+    """Times are read besides when they are asked about."""
+    assert set(sifting.LEAVES) - set(LISTED) == {"first_seen_at"}
+    assert set(LISTED) < set(BASE_LEAVES)
+    assert {leaf for leaves in LEAVES.values() for leaf in leaves} < set(BASE_LEAVES)
 
 
 def test_a_sparse_file_never_invents_what_was_not_fetched() -> None:

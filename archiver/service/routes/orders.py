@@ -21,7 +21,9 @@ def find(asked: Find, service: Served, visited: Visited) -> dict[str, Any]:
     """Find orders that have all that is given, newest first, in pages.
 
     `answer` is `found`, `never_archived`, `not_yet_archived` or `disposed`; `as_of` is the last
-    day of which all sources are archived; `next` is the cursor of the next page.
+    day of which all sources are archived; `next` is the cursor of the next page. An order in a
+    list has what tells it from others: outcome, times, amounts, product and seller by name, buyer,
+    payments, deliveries. `show` gives the rest.
     """
     with service.library.seat(visited.desk, visited.person, "find", asked.why) as seat:
         desk = seat.answering
