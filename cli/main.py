@@ -37,6 +37,7 @@ from cli.commands.schedule import schedule
 from cli.commands.serve import serve
 from cli.commands.show import diagnose, show, why
 from cli.commands.sight import sight
+from cli.commands.signer import signer
 from cli.commands.source import source
 from cli.commands.status import status
 from cli.commands.token import token
@@ -122,7 +123,7 @@ def program() -> None:
 
 for _command in (
     *(demo, init, source, prove_lock, nightly, sight, backfill, reconcile, verify, status),
-    *(ledger, schedule),
+    *(ledger, signer, schedule),
     *(rebuild_index, update_index, find, show, why, diagnose, prove, reveal, report),
 ):
     program.add_command(_command)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,15 +17,18 @@ from archiver.errors import (
     KeyUnavailableError,
     RollbackError,
     SignerRevokedError,
+    StoreError,
     TamperedError,
 )
 from archiver.ledger import Ledger
 from archiver.ledger.parts import origin
 from archiver.signed_note import Checkpoint, sign_note
+from archiver.signer_keys import add_signer
 from archiver.signers import certify_next, read_signers, revoke
 from schemas.documents import LockProof, Manifest, Revocation
 from tests import cards
 from tests.desk import Desk, at, founded
+from tests.faults import FaultyStore
 from tests.verification.sites import Site, attacked
 
 
@@ -173,3 +177,21 @@ def test_only_this_archive_s_identity_key_certifies_and_revokes(site: Site) -> N
         )
         site._put_signed(layout.revocation_key(number + 5), moved, "revocation")
     assert site.desk.open().revoked == {}
+
+
+@pytest.mark.parametrize("fail_at", range(8))
+def test_a_new_key_whose_certification_was_interrupted_is_gone_on_with(
+    site: Site, fail_at: int
+) -> None:
+    keys = site.desk.place.keys
+    faulty = FaultyStore(site.store, lost_reply=bool(fail_at % 2))
+    archive = site.desk.open(faulty)
+    faulty.fail_at = faulty.calls + fail_at // 2
+    with suppress(StoreError):
+        add_signer(archive, keys.identity, keys.signer, replace=True)
+    if keys.signer.with_name("signer.key.new").exists():  # it died
+        assert site.desk.open().night_keys().signer_number == 1
+        add_signer(site.desk.open(), keys.identity, keys.signer, replace=True)
+    assert site.desk.open().night_keys().signer_number == 2
+    assert site.desk.open().signers.keys() == {1, 2}
+    assert keys.signer.with_name("signer.key.0001").exists()

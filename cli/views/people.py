@@ -1,4 +1,4 @@
-"""Operators, enrolments, approvals and the access log for people."""
+"""Operators, signers, enrolments, approvals and the access log for people."""
 
 import io
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from archiver.access_log.entry import Chained
 from archiver.operators import Approval, Enrolment, Operator
 from archiver.paperwork import state_of
 from archiver.service_tokens import ServiceToken
+from archiver.signer_keys import Standing
 from cli.options import Call
 from cli.screen import plain, table
 
@@ -69,6 +70,27 @@ def show_tokens(
             f"{one.created_at.astimezone(zone):%Y-%m-%d}",
             one.created_by,
             words("operator.inactive" if one.revoked_at else "operator.active"),
+        )
+    console.print(shown)
+
+
+def show_signers(console: Console, call: Call, standing: Standing, zone: ZoneInfo) -> None:
+    """Print who may sign."""
+    words = call.words
+    columns = [words(f"column.{name}") for name in ("signer", "public-key", "since", "state")]
+    shown = table(*columns, numbers=(0,))
+    for number, one in standing.signers.items():
+        state = words("signer.here" if number == standing.here else "operator.active")
+        if one.revocation is not None:
+            at = f"{one.revocation.revoked_at.astimezone(zone):%Y-%m-%d %H:%M}"
+            reason = plain(one.revocation.reason) or "–"
+            state = words("signer.gone", at=at, reason=reason)
+        shown.add_row(
+            f"{number:04d}",
+            f"{one.document.public_key[:16]}…",
+            f"{one.document.created_at.astimezone(zone):%Y-%m-%d}",
+            state,
+            style="dim" if one.revocation else "",
         )
     console.print(shown)
 
