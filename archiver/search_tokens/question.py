@@ -69,11 +69,12 @@ class Criterion:
         A token is 64 bits: a lookup compares once more. Parts of cards are not in what the base
         key opens; whole ones are confirmed by their `card_token`.
         """
-        have = pa.array([value for value in values if value is not None], pa.string())
-        if not len(have):
-            return False
-        found = set(normalised(self.kind, have).to_pylist())
-        return any(value in found for wanted in self.alternatives for _, value in wanted)
+        asked = {value for wanted in self.alternatives for _, value in wanted}
+        have = {value for value in values if value is not None}
+        if not asked.isdisjoint(have):
+            return True  # the shop writes it as it is compared: most are
+        found = normalised(self.kind, pa.array(list(have), pa.string())).to_pylist()
+        return not asked.isdisjoint(found)
 
 
 def ask(keys: SearchKeys, kind: Kind, value: str) -> Criterion | None:
