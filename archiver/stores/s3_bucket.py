@@ -5,8 +5,10 @@ two layers of retries multiply, and a test can count only what one layer sends.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 from urllib.parse import urlsplit
@@ -16,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
+from botocore.utils import parse_timestamp
 
 from archiver.errors import ConfigurationError, Said, StoreAccessError
 from archiver.stores.s3_errors import S3_ERRORS, is_transient, translate
@@ -29,8 +32,10 @@ _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 60
 """Without a single byte; a slow server that goes on sending is waited for."""
 
-_CONNECTIONS: Final = 16
+_CONNECTIONS: Final = 32
 """A night's parallel PUTs or a host's parallel lookups, with room to spare."""
+_USER_AGENT: Final = "archiver"
+"""botocore puts its own together anew for each request, from thirty parts: a tenth of a GET."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +160,7 @@ def open_bucket(
                 connect_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
                 max_pool_connections=_CONNECTIONS,
+                user_agent=_USER_AGENT,
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 # Ours is SHA-256, computed once; other servers do not know boto3's trailers.
                 request_checksum_calculation="when_required",
@@ -187,6 +193,8 @@ def _session(profile: str | None) -> Session:
     """
     session = Session(profile=profile)
     session.register_component("data_loader", _models(session.get_config_variable("data_path")))
+    parsers = session.get_component("response_parser_factory")
+    parsers.set_parser_defaults(timestamp_parser=instant)
     return session
 
 
@@ -194,6 +202,20 @@ def _session(profile: str | None) -> Session:
 def _models(data_path: str | None) -> Loader:
     """Return what reads and remembers descriptions of services."""
     return create_loader(data_path)
+
+
+def instant(text: str) -> datetime:
+    """Return a time that a server wrote: what botocore would, which guesses at any form for longer.
+
+    Each answer has two of them: a tenth of a GET.
+    """
+    read = datetime.fromisoformat if text[:4].isdecimal() else parsedate_to_datetime
+    with suppress(ValueError):
+        at = read(text)
+        if at.tzinfo is not None:
+            return at
+    guessed: datetime = parse_timestamp(text)
+    return guessed
 
 
 def _require_plain(endpoint: str) -> None:

@@ -12,6 +12,7 @@ from botocore.exceptions import (
     SSLError,
 )
 from botocore.parsers import ResponseParserError
+from botocore.utils import parse_timestamp
 
 from archiver.errors import (
     ArchiverError,
@@ -20,6 +21,7 @@ from archiver.errors import (
     StoreAccessError,
     StoreError,
 )
+from archiver.stores.s3_bucket import instant
 from archiver.stores.s3_errors import is_transient, sentence, server_date, translate
 
 
@@ -119,3 +121,25 @@ def test_a_long_message_is_cut() -> None:
 )
 def test_a_date_that_says_nothing_is_none(response: dict[str, Any]) -> None:
     assert server_date(response) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Wed, 25 Nov 2026 19:50:32 GMT",
+        "Wednesday, 25-Nov-26 19:50:32 GMT",
+        "2026-11-26T19:50:32.123Z",
+        "2026-11-26T19:50:32Z",
+        "2026-11-26T19:50:32+08:00",
+        "2026-11-26T19:50:32",
+        "1700000000",
+        "20261126",
+    ],
+)
+def test_a_servers_time_is_what_botocore_would_have_read(text: str) -> None:
+    assert instant(text) == parse_timestamp(text)
+
+
+def test_what_is_no_time_is_refused_as_botocore_does() -> None:
+    with pytest.raises(ValueError, match="timestamp"):
+        instant("yesterday")
