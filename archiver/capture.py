@@ -155,8 +155,10 @@ class Capture:
         self._recogniser = Recogniser.of(self.mapped.source.name, token_key)
         self._inheritance = Inheritance(self.archive, self.known, self.mapped.source.name)
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield batches as they fill up; the last ones when the source is exhausted.
+    def batches(self) -> Iterator[Batch | None]:
+        """Yield batches as they fill up, and None after each page.
+
+        The last ones come when the source is exhausted.
 
         Raises:
             RepeatedIdsError: See there. What was yielded must not be named by a manifest.
@@ -170,6 +172,7 @@ class Capture:
                 self._partitions.drop()
             else:
                 yield from self._partitions.full()
+            yield None
         if self._seen.repeated:
             self._require_few_repeated()
             raise RepeatedIdsError(np.unique(np.concatenate(self._seen.repeated)))

@@ -11,8 +11,8 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -51,7 +51,6 @@ class EncryptedFile:
     """A finished file and what must be known to read and to authenticate it."""
 
     content: pa.Buffer
-    sha256: str
     footer_length: int
     footer_sha256: str
     row_groups: Sequence[RowGroupRange]
@@ -59,6 +58,62 @@ class EncryptedFile:
     def without_content(self) -> "EncryptedFile":
         """Return what is known about a file whose bytes are somewhere else by now."""
         return replace(self, content=pa.py_buffer(b""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How the leaves of a file are written. Every reader of Parquet reads them all the same."""
+
+    plain: frozenset[str] = frozenset()
+    """Values hardly repeat: a dictionary would cost space."""
+    uncompressed: frozenset[str] = frozenset()
+    """Nothing is left to compress: random bytes, or none."""
+    encodings: Mapping[str, str] = field(default_factory=dict)
+    """Parquet encodings of some plain ones, so close that nothing compresses them."""
+
+    def sparing(self, table: pa.Table) -> "Layout":
+        """Return a layout that takes no trouble over leaves without any value in a table.
+
+        They are half of a shop's, and each costs two pages a row group, keyed and compressed one
+        by one, where it has a dictionary, and one where it has none.
+        """
+        found = dict(_unused(table))
+        same = {path for path, levels in found.items() if not levels}
+        return replace(self, plain=self.plain | found.keys(), uncompressed=self.uncompressed | same)
+
+    def options(self, leaves: Iterable[str]) -> dict[str, Any]:
+        """Return what `pq.ParquetWriter` is told."""
+        bare = self.uncompressed | self.encodings.keys()
+        return {
+            "compression": {path: "none" if path in bare else "zstd" for path in leaves},
+            "compression_level": {path: ZSTD_LEVEL for path in leaves if path not in bare},
+            "use_dictionary": [path for path in leaves if path not in self.plain],
+            "column_encoding": dict(self.encodings) or None,
+            # Statistics would repeat values in the footer; whoever holds the base key may
+            # see them there, but no reader of ours uses them.
+            "write_statistics": False,
+        }
+
+
+def _unused(table: pa.Table) -> Iterator[tuple[str, bool]]:
+    """Yield leaves that have no value, and whether list items make their levels differ."""
+    for column in table.schema:
+        yield from _unused_below(column.name, column.type, table[column.name].chunks, items=False)
+
+
+def _unused_below(
+    path: str, kind: pa.DataType, chunks: Sequence[pa.Array], *, items: bool
+) -> Iterator[tuple[str, bool]]:
+    if pa.types.is_struct(kind):
+        for number, child in enumerate(kind):
+            below = [chunk.field(number) for chunk in chunks]
+            yield from _unused_below(f"{path}.{child.name}", child.type, below, items=items)
+    elif pa.types.is_list(kind):
+        below = [chunk.flatten() for chunk in chunks]
+        inside = f"{path}.list.{kind.value_field.name}"
+        yield from _unused_below(inside, kind.value_type, below, items=any(map(len, below)))
+    elif all(chunk.null_count == len(chunk) for chunk in chunks):
+        yield path, items
 
 
 class _Wrapper(pe.KmsClient):  # type: ignore[misc]  # pyarrow's class is untyped
@@ -100,8 +155,7 @@ class FileWriter:
         leaf_keys: Mapping[str, str],
         *,
         footer_key: str,
-        plain_encoded: Iterable[str] = (),
-        encodings: Mapping[str, str] | None = None,
+        layout: Layout,
     ) -> None:
         """Open the file.
 
@@ -110,8 +164,7 @@ class FileWriter:
             keks: KEKs by name.
             leaf_keys: For every Parquet leaf of `schema` the name of its KEK.
             footer_key: The name of the KEK that opens the footer.
-            plain_encoded: Leaves whose values hardly repeat: a dictionary would cost space.
-            encodings: Parquet encodings of some of these, so close that nothing compresses them.
+            layout: How its leaves are written.
         """
         if leaf_keys.keys() != leaf_paths(schema).keys():
             # pyarrow would leave it unencrypted, and say nothing.
@@ -122,17 +175,10 @@ class FileWriter:
             column_keys.setdefault(name, []).append(path)
         self._sink = pa.BufferOutputStream()
         self._ranges: list[RowGroupRange] = []
-        unique, packed = frozenset(plain_encoded), dict(encodings or {})
         self._writer = pq.ParquetWriter(
             self._sink,
             schema,
-            compression={path: "none" if path in packed else "zstd" for path in leaf_keys},
-            compression_level={path: ZSTD_LEVEL for path in leaf_keys if path not in packed},
-            use_dictionary=[path for path in leaf_keys if path not in unique],
-            column_encoding=packed or None,
-            # Statistics would repeat values in the footer; whoever holds the base key may
-            # see them there, but no reader of ours uses them.
-            write_statistics=False,
+            **layout.options(leaf_keys),
             encryption_properties=_factory(keks).file_encryption_properties(
                 pe.KmsConnectionConfig(),
                 pe.EncryptionConfiguration(
@@ -163,7 +209,6 @@ class FileWriter:
         length = int.from_bytes(view[-_TRAILER:-4], "little") + _TRAILER
         return EncryptedFile(
             content=content,
-            sha256=hashlib.sha256(view).hexdigest(),
             footer_length=length,
             footer_sha256=hashlib.sha256(view[-length:]).hexdigest(),
             row_groups=tuple(self._ranges),

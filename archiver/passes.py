@@ -6,9 +6,11 @@ orphans that nobody can read.
 """
 
 import logging
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -101,15 +103,20 @@ class Sealer:
             ArchiverError: The source or the store failed. Nothing counts; calling again is safe.
         """
         before = self.bytes_sealed
-        capture, parts, rejects = self._captured(source, span)
+        capture, under_way, rejects = self._captured(source, span)
         failures: list[ArchiverError] = []
-        if span.newest and self.archive.rules.census:
-            try:
-                parts += self._counted(source, span, capture)
-            except ArchiverError as error:
-                if error.exit is Exit.ALARM or isinstance(error, AnotherRunError):
-                    raise
-                failures.append(error)
+        census, found = None, list[SealedPart]()
+        try:
+            if span.newest and self.archive.rules.census:
+                with _noting(failures):  # while the last partitions are being sealed
+                    census = self._taken(source, span, capture)
+            parts = under_way.finished()
+        finally:
+            under_way.drop()
+        if census is not None and len(census.keys):
+            with _noting(failures):
+                found = self._counted(source, span, capture, census)
+        parts += found
         return SealedPass(
             days=capture.days,
             source_paid=capture.source_paid,
@@ -121,8 +128,8 @@ class Sealer:
             bytes_sealed=self.bytes_sealed - before,
         )
 
-    def _counted(self, source: MappedSource, span: Span, met: Capture) -> list[SealedPart]:
-        """Take the census, and seal what it finds under the last day."""
+    def _taken(self, source: MappedSource, span: Span, met: Capture) -> Census:
+        """Take the census."""
         last = span.days[-1]
         census = take_census(self.archive, source, self.known, met, last)
         met.notes.vanished = census.vanished
@@ -130,9 +137,18 @@ class Sealer:
         about = {"source": source.source.name, "rows": census.read, "unknown": len(census.keys)}
         gone = {"gone": census.vanished.count, "gone_explained": census.vanished.explained}
         log.info("census taken", extra=about | gone)
-        if not len(census.keys):
-            return []
-        found, parts, _ = self._captured(source, replace(span, days=[last]), census)
+        return census
+
+    def _counted(
+        self, source: MappedSource, span: Span, met: Capture, census: Census
+    ) -> list[SealedPart]:
+        """Seal what a census has found under the last day."""
+        last = span.days[-1]
+        found, under_way, _ = self._captured(source, replace(span, days=[last]), census)
+        try:
+            parts = under_way.finished()
+        finally:
+            under_way.drop()
         met.days[last].include(found.days[last])
         met.source_paid = added([met.source_paid, found.source_paid])
         met.known_paid = added([met.known_paid, found.known_paid])
@@ -141,7 +157,8 @@ class Sealer:
 
     def _captured(
         self, source: MappedSource, span: Span, census: Census | None = None
-    ) -> tuple[Capture, list[SealedPart], list[Batch]]:
+    ) -> "tuple[Capture, _UnderWay, list[Batch]]":
+        """Capture, and begin to seal: what is captured last is still under way."""
         left = self.archive.rules.max_revisions_per_night - self.revisions_sealed
         apart = census.repeated if census else np.zeros(0, np.uint64)
         for _ in range(TRIES):
@@ -156,12 +173,12 @@ class Sealer:
                 revisions_left=max(0, left),
             )
             try:
-                parts, rejects = self._sealed(capture.batches())
+                under_way, rejects = self._begun(capture.batches())
             except RepeatedIdsError as repeated:
                 apart = np.union1d(apart, repeated.heads)
                 continue
             self.revisions_sealed += capture.notes.revisions
-            return capture, parts, rejects
+            return capture, under_way, rejects
         raise SourceUnavailableError(
             source=source.source.name,
             detail=Said(
@@ -169,33 +186,33 @@ class Sealer:
             ),
         )
 
-    def _sealed(self, batches: Iterator[Batch]) -> tuple[list[SealedPart], list[Batch]]:
-        """Seal batches while the next ones are being read; a few at a time, memory is finite."""
-        done: list[SealedPart] = []
+    def _begun(self, batches: Iterator[Batch | None]) -> "tuple[_UnderWay, list[Batch]]":
+        """Seal batches while the next ones are being read; a few at a time, memory is finite.
+
+        One page more is read while so many are sealed as may be, for it may be the last.
+        """
+        under_way = _UnderWay()
         left: list[Batch] = []
-        waiting: list[tuple[Future[sealing.Sealed], Path | None]] = []
-
-        def finish(future: Future[sealing.Sealed], known: Path | None) -> None:
-            done.append(SealedPart(sealed=future.result(), known=known))
-            return_the_rest()
-
+        fresh = False
         try:
             for batch in batches:
+                if not fresh or batch is not None:
+                    under_way.wait(self.in_flight)
+                fresh = batch is not None
+                if batch is None:
+                    continue
                 self._admit(batch)
                 if batch.kind == "rejects" and not self.alone:
                     left.append(batch)
                     continue
                 known = self.known.set_aside(batch.known) if self.alone else None
-                waiting.append((self.executor.submit(sealing.seal, self.archive, batch), known))
+                future = self.executor.submit(sealing.seal, self.archive, batch)
+                under_way.waiting.append((future, known))
                 del batch
-                while len(waiting) >= self.in_flight:
-                    finish(*waiting.pop(0))
-            for one in waiting:
-                finish(*one)
-        finally:
-            for future, _ in waiting:
-                future.cancel()
-        return done, left
+        except BaseException:
+            under_way.drop()
+            raise
+        return under_way, left
 
     def _admit(self, batch: Batch) -> None:
         """Refuse a night that locks more bytes than was foreseen: it cannot be undone."""
@@ -208,6 +225,46 @@ class Sealer:
                     f"{batch.source} {batch.day}：超过 max_bytes_per_night = {limit}",
                 )
             )
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """Batches that are being sealed, oldest first, and the partitions that have been."""
+
+    waiting: deque[tuple[Future[sealing.Sealed], Path | None]] = field(default_factory=deque)
+    done: list[SealedPart] = field(default_factory=list)
+
+    def wait(self, room: int) -> None:
+        """Wait until fewer than so many are being sealed."""
+        while len(self.waiting) >= room:
+            future, known = self.waiting.popleft()
+            self.done.append(SealedPart(sealed=future.result(), known=known))
+            return_the_rest()
+
+    def finished(self) -> list[SealedPart]:
+        """Wait for all of them."""
+        self.wait(1)
+        return self.done
+
+    def drop(self) -> None:
+        """Do not begin what has not begun."""
+        for future, _ in self.waiting:
+            future.cancel()
+
+
+@contextmanager
+def _noting(failures: list[ArchiverError]) -> Iterator[None]:
+    """Note a failure that keeps no days from being sealed; let the others pass.
+
+    Raises:
+        ArchiverError: The store or the clock lies, or another run has taken over.
+    """
+    try:
+        yield
+    except ArchiverError as error:
+        if error.exit is Exit.ALARM or isinstance(error, AnotherRunError):
+            raise
+        failures.append(error)
 
 
 def split_rejects(

@@ -14,15 +14,18 @@ import pyarrow as pa
 
 from archiver import partition
 from archiver.errors import Said, TamperedError
-from archiver.partition import EncryptedFile
+from archiver.partition import EncryptedFile, Layout
 from archiver.search_tokens import ALL_KINDS, Kind, NamesFound, SearchKeys, SearchRows
 from archiver.search_tokens.names import NAME_FIELDS, Names
 from schemas.documents import Footer, SealedObject
 from schemas.orders import SEGMENT_V1, leaf_paths
 
 LEAVES: Final = dict.fromkeys(leaf_paths(SEGMENT_V1), "index")
-_ENCODINGS: Final = dict.fromkeys(("token", "row"), "DELTA_BINARY_PACKED")
-"""Bits that are needed and no more: smaller than zstd makes plain numbers, and faster."""
+_LAYOUT: Final = Layout(
+    plain=frozenset({"token", "row", "completed_at"}),
+    # Bits that are needed and no more: smaller than zstd makes plain numbers, and faster.
+    encodings=dict.fromkeys(("token", "row"), "DELTA_BINARY_PACKED"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +96,7 @@ def write_segment(table: pa.Table, kek: bytes) -> EncryptedFile:
         {"index": kek},
         LEAVES,
         footer_key="index",
-        plain_encoded=("token", "row", "completed_at"),
-        encodings=_ENCODINGS,
+        layout=_LAYOUT,
     )
     writer.write_row_group(table)
     return writer.finish()

@@ -23,8 +23,10 @@ LONG: Final = 240
 """Longer messages are replaced by their SHA-256 first, so that one long card secret does not
 make the matrix of all rows wide. The type byte in front keeps the two apart."""
 
-_SEPARATORS: Final = np.isin(np.arange(256), list(b"\t\n\v\f\r -"))
-"""Which bytes people put between the groups of a card number, by value."""
+_SEPARATORS: Final = b"\t\n\v\f\r -"
+"""What people put between the groups of a card number."""
+_IS_SEPARATOR: Final = bytes(value in _SEPARATORS for value in range(256))
+"""0 or 1 for each byte; `bytes.translate` is faster than numpy's choosing by index."""
 
 _ALL_BITS: Final = (1 << 64) - 1
 
@@ -88,13 +90,14 @@ def normalised_cards(secrets: pa.Array) -> pa.Array:
     """
     offsets, content = _binary_buffers(secrets)
     start = int(offsets[0])
-    content = content[start : int(offsets[-1])]
-    kept = ~_SEPARATORS[content]
-    if not kept.all():
-        # Counting the kept bytes before each offset moves it to where its value now begins.
-        counts = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
-        offsets, content = counts[offsets - start], content[kept]
-        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
+    raw = content[start : int(offsets[-1])].tobytes()
+    separators = np.flatnonzero(np.frombuffer(raw.translate(_IS_SEPARATOR), np.bool_))
+    if len(separators):
+        # As many as stand before an offset, so far its value moves to the front.
+        offsets = offsets - start
+        offsets = offsets - np.searchsorted(separators, offsets)
+        kept = pa.py_buffer(raw.translate(None, _SEPARATORS))
+        buffers = [None, pa.py_buffer(offsets), kept]
         secrets = pa.Array.from_buffers(pa.large_string(), len(secrets), buffers)
     return pc.utf8_upper(secrets)
 

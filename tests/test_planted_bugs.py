@@ -326,7 +326,7 @@ FAULTS = (
     Fault(
         "what the store says of its digest is not looked at",
         "archiver/sealing.py",
-        "if stored.sha256 != file.sha256 or ",
+        "if stored.sha256 != sha256 or ",
         "if ",
         f"{CRASHES}a_store_that_says_another_digest_is_not_believed",
     ),

@@ -274,7 +274,7 @@ class _Mapper:
         arrays = [
             given[field.name]
             if given.get(field.name) is not None
-            else pa.nulls(self.rows, field.type)
+            else columns.none(field.type, self.rows)
             for field in ORDER_V1
         ]
         # Required fields of rejected rows are null here, so the schema is put on later.
@@ -332,7 +332,7 @@ class _Mapper:
 def _struct(name: str, fields: Mapping[str, pa.Array], rows: int) -> pa.Array:
     kind = ORDER_V1.field(name).type
     arrays = [
-        fields[path] if (path := f"{name}.{leaf.name}") in fields else pa.nulls(rows, leaf.type)
+        fields[path] if (path := f"{name}.{leaf.name}") in fields else columns.none(leaf.type, rows)
         for leaf in kind
     ]
     return pa.StructArray.from_arrays(arrays, fields=list(kind))

@@ -119,6 +119,16 @@ def same(value: object, kind: pa.DataType, rows: int) -> pa.Array:
     return _repeated(value, kind, 1 << max(rows - 1, 0).bit_length())[:rows]
 
 
+def none(kind: pa.DataType, rows: int) -> pa.Array:
+    """Return null in all rows; likewise. Half of what an order may have, a shop never says."""
+    return _nothing(kind, 1 << max(rows - 1, 0).bit_length())[:rows]
+
+
+@lru_cache(maxsize=256)
+def _nothing(kind: pa.DataType, rows: int) -> pa.Array:
+    return pa.nulls(rows, kind)
+
+
 @lru_cache(maxsize=64)
 def _repeated(value: object, kind: pa.DataType, rows: int) -> pa.Array:
     return pa.repeat(pa.scalar(value, kind), rows)

@@ -211,7 +211,7 @@ def _struct(block: Block, kind: pa.DataType) -> pa.Array:
         leaves["hint"] = masking.hints(leaves["secret"])
     count = len(block.row)
     arrays = [
-        leaves[field.name] if field.name in leaves else pa.nulls(count, field.type)
+        leaves[field.name] if field.name in leaves else columns.none(field.type, count)
         for field in kind
     ]
     return pa.StructArray.from_arrays(arrays, fields=list(kind))

@@ -24,6 +24,7 @@ LABELS: Final = (
     "|account|user ?name|user|e-?mail|card ?(?:no\\.?|number)|card|number|no\\.?|serial|sn"
     "|pass ?word|passwd|pass|pwd|pin|code|key|cdk) ?[:：=]"
 )
+_LABEL_SIGNS: Final = "[:：=]"
 SEPARATORS: Final = r"-{2,}|—+|[|,;，；、\t]| {2,}"
 TWO_WORDS: Final = r"^([^ ]+) ([^ ]+)$"
 TWO_SIDES: Final = r"^([^:：]+)[:：]([^:：/][^:：]*)$"
@@ -66,7 +67,7 @@ def parts_of(secrets: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
 def _pieces(lines: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     """Return what stands between separators in lines that have some, and the line of each."""
     lines = pc.ascii_trim_whitespace(lines)
-    marked = pc.replace_substring_regex(lines, LABELS, _BETWEEN)
+    marked = _with_labels_marked(lines)
     marked = pc.replace_substring_regex(marked, SEPARATORS, _BETWEEN)
     plain = pc.invert(pc.match_substring(marked, _BETWEEN))
     if pc.any(plain).as_py():
@@ -78,6 +79,15 @@ def _pieces(lines: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     numbers = np.flatnonzero(chosen.to_numpy(zero_copy_only=False))
     pieces, of = _split(marked.filter(chosen), _BETWEEN)
     return pieces, numbers[of]
+
+
+def _with_labels_marked(lines: pa.Array) -> pa.Array:
+    """Return lines with a mark for each label; all of them end with a sign that few lines have."""
+    signed = pc.match_substring_regex(lines, _LABEL_SIGNS)
+    if not pc.any(signed).as_py():
+        return lines
+    marked = pc.replace_substring_regex(lines.filter(signed), LABELS, _BETWEEN)
+    return pc.replace_with_mask(lines, signed, marked)
 
 
 def _split(values: pa.Array, pattern: str) -> tuple[pa.Array, NDArray[np.int64]]:
