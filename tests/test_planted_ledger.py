@@ -10,6 +10,7 @@ from tests.planting import Fault, of_today, require_noticed
 GOOD, BAD = "tests/ledger/test_ledger.py::test_", "tests/ledger/test_bad_days.py::test_"
 BACK, TAKEN = "tests/ledger/test_rollback.py::test_", "tests/ledger/test_extending.py::test_"
 MERKLE, NOTES = "tests/test_merkle.py::test_", "tests/test_signed_note.py::test_"
+FOREIGN, SIGNERS = "tests/test_foreign_objects.py::test_", "tests/test_signers.py::test_"
 
 FAULTS: Final = (
     Fault(
@@ -90,6 +91,37 @@ FAULTS: Final = (
         "            _verify(key, signature.signature, note.text.encode(), where)\n"
         "            return note.text\n",
         f"{NOTES}unknown_keys_are_passed_over_and_known_ones_must_hold",
+    ),
+    Fault(
+        "above a foreign file nobody looks who was first",
+        "archiver/write_once.py",
+        "        if (first := _first(store, versions_of(store, key), ours)) is not None:\n"
+        "            return _settled(store, first, content)\n"
+        "    raise",
+        "        return store.head(key, versions_of(store, key)[-1].version_id)\n    raise",
+        f"{FOREIGN}of_two_runs_the_first_wins_where_the_server_knows_no_condition",
+    ),
+    Fault(
+        "above a foreign file every writer wins",
+        "archiver/stores/memory.py",
+        "            if latest.version_id != above:\n",
+        "            if not above:\n",
+        "tests/stores/test_memory.py::TestMemoryStore::"
+        "test_above_a_version_of_others_one_writer_puts_his",
+    ),
+    Fault(
+        "a file in a manifest's place makes the number free",
+        "archiver/catalog.py",
+        "                self._require_all(self.next_number)\n",
+        "",
+        f"{FOREIGN}a_file_in_the_place_of_a_manifest_that_was_destroyed_is_no_free_number",
+    ),
+    Fault(
+        "nights take what a revoked signer signs",
+        "archiver/archive.py",
+        "if since is not None and (made is None or made >= since):",
+        "if since is not None and made is None:",
+        f"{SIGNERS}what_a_signer_signed_before_he_was_revoked_counts_and_nothing_behind_it",
     ),
 )
 

@@ -9,8 +9,9 @@ out.
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import pyarrow as pa
@@ -63,6 +64,14 @@ class Gathered:
     """Of the manifest's entry in the ledger."""
     size: int
     """Of the checkpoint."""
+    revoked: Mapping[int, datetime] = field(default_factory=dict)
+    """Of those who signed manifest and checkpoint, who counts no longer, and since when."""
+
+    def seen_before(self, at: datetime) -> bool:
+        """Return whether somebody outside saw the checkpoint before an instant."""
+        seen = [one.at for one in self.evidence.cosignatures]
+        seen += [one.at for one in self.evidence.timestamps]
+        return any(datetime.fromisoformat(one) < at for one in seen)
 
     def written(self, withheld: Collection[str], secret: Part | None = None) -> bytes:
         """Return the proof's file, verified as its reader will.
@@ -113,6 +122,7 @@ class Proving:
         envelope, stored = self._sealed(entry, place.key)
         order, row, path = self._row(found, stored)
         checkpoint, cosignatures, timestamps = self._checkpoint(entry)
+        signers = self._signers(envelope, checkpoint.note)
         evidence = Evidence(
             partition=place.key,
             row=row,
@@ -121,7 +131,7 @@ class Proving:
             entry=text,
             ledger_path=self.ledger.inclusion(entry.number, checkpoint.size),
             checkpoint=checkpoint.note,
-            signers=self._signers(envelope, checkpoint.note),
+            signers=[self.archive.certificates[number] for number in signers],
             archive=self.anchor,
             cosignatures=cosignatures,
             timestamps=timestamps,
@@ -132,6 +142,11 @@ class Proving:
             evidence=evidence,
             number=entry.number,
             size=checkpoint.size,
+            revoked={
+                number: self.archive.revoked[number]
+                for number in signers
+                if number in self.archive.revoked
+            },
         )
 
     def _entry(self, number: int) -> tuple[LedgerEntry, str]:
@@ -206,11 +221,11 @@ class Proving:
             return latest
         return find_checkpoint(self.archive, size, self.ledger.root_at(size))
 
-    def _signers(self, envelope: bytes, note: bytes) -> list[bytes]:
-        """Return the certificates of who has signed manifest and checkpoint."""
+    def _signers(self, envelope: bytes, note: bytes) -> list[int]:
+        """Return who has signed manifest and checkpoint."""
         (signature, *_) = parse_note(note, where=layout.CHECKPOINTS).signatures
         numbers = {int(dsse.claimed_key_id(envelope, where=layout.MANIFESTS))}
         for number, public_key in self.archive.signers.items():
             if key_id(signature.name, public_key) == signature.key_id:
                 numbers.add(number)
-        return [self.archive.certificates[number] for number in sorted(numbers)]
+        return sorted(numbers)

@@ -30,7 +30,9 @@ Seen = Mapping[Who, Sequence[VersionEntry]]
 _CERTIFICATES: Final = 0xA0
 """The tag of `certificates` in SignedData (RFC 5652, 5.1)."""
 TRIED: Final = 20
-"""Versions of one answer."""
+"""Versions of one answer: anybody who may write to the store can put some in front."""
+LONGEST_ANSWER: Final = 64 << 10
+"""Bytes. Signature lines and tokens have some kilobytes; what is larger is none and is not read."""
 _LONGEST: Final = 8
 """Certificates in a chain."""
 
@@ -140,7 +142,7 @@ def _first(
 ) -> T | None:
     """Return the first of several versions that verifies: anybody may have put one in front."""
     failures: list[ArchiverError] = []
-    for version in versions[:TRIED]:
+    for version in [one for one in versions if one.size_bytes <= LONGEST_ANSWER][:TRIED]:
         content = document_bytes(store, version)
         try:
             found = verified(content, version.key)

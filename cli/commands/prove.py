@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.errors import ArchiverError, RequestError, Said
+from cli.commands.nightly import instant
 from cli.options import Call, command
 from cli.report import Report
 
@@ -138,6 +139,10 @@ def prove(
         "withheld": sorted(parts),
         "manifest": answered.orders[0].hit.partition.manifest,
         "ledger": {"entry": gathered.number, "size": gathered.size},
+        "revoked_signers": [
+            {"number": number, "revoked_at": instant(at), "seen_before": gathered.seen_before(at)}
+            for number, at in gathered.revoked.items()
+        ],
         "witnesses": [{"name": one.name, "at": one.at} for one in evidence.cosignatures],
         "timestamps": [{"name": one.name, "at": one.at} for one in evidence.timestamps],
     }

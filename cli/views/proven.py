@@ -28,6 +28,11 @@ def show_proven(console: Console, call: Call, fields: Mapping[str, Any]) -> None
         console.print(Text("  " + words("prove.timestamp", **one)))
     if not fields["witnesses"] and not fields["timestamps"]:
         console.print(Text("  " + words("prove.unseen"), "yellow"))
+    for one in fields["revoked_signers"]:
+        about = {"number": one["number"], "at": one["revoked_at"]}
+        seen = words("prove.revoked-seen", **about)
+        unseen = words("prove.revoked-unseen", **about)
+        console.print(Text(f"  {seen if one['seen_before'] else unseen}", "yellow"))
     checked = shlex.join(["python", str(SCRIPT), fields["output"], "--anchor", "archive.json"])
     console.print(Text(words("prove.check")))
     console.print(Text(f"  {checked}"), soft_wrap=True)

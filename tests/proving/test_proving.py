@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,6 +16,7 @@ from archiver import layout, partition
 from archiver.errors import Exit, RollbackError, StoreError, TamperedError
 from archiver.ledger import Ledger
 from archiver.proving import NotInLedgerError, Outsiders
+from archiver.proving.outsiders import LONGEST_ANSWER, TRIED
 from archiver.signed_note import COSIGNATURE, Signature, VerifierKey
 from archiver.stores.memory import MemoryStore
 from tests import cards
@@ -146,7 +148,8 @@ def test_nobody_keeps_a_cosignature_away_by_what_he_puts_in_front(tmp_path: Path
         key = layout.cosignature_key(2, NAME)
         other = VerifierKey(name="x", public_key=bytes(32), signs=COSIGNATURE)
         foreign = f"{Signature(other.name, other.key_id, bytes(72))}\n".encode()
-        for content in (b"mine\n", foreign):
+        large = [bytes(LONGEST_ANSWER + 1)] * (TRIED + 1)  # none of them is fetched
+        for content in (*large, b"mine\n", foreign):
             desk.store.overwrite(key, content, retain_until=at(6))
         witnessed(desk, office.checkpoint(2), aside="0123abcd")
         proof = office.prove("N2")
@@ -159,6 +162,22 @@ def test_lines_of_keys_that_are_not_configured_are_not_taken(office: Office) -> 
     stranger = VerifierKey(name=VERIFIER.name, public_key=other, signs=COSIGNATURE)
     proof = office.prove("N2", outsiders=Outsiders(witnesses={NAME: (stranger,)}))
     assert json.loads(proof)["witnesses"] == []
+
+
+def test_of_a_signer_who_was_revoked_since_it_is_said_whether_anybody_saw_it_before(
+    office: Office,
+) -> None:
+    by_source, _ = office.finder.revisions("N2")
+    (found,) = by_source.values()
+    now = office.desk.clock.now()
+    for revoked, seen in ((now + timedelta(days=1), True), (now, False)):
+        proving = office.proving()
+        proving.archive = replace(office.archive, revoked={1: revoked, 2: revoked})
+        gathered = proving.gather(found)
+        assert gathered.revoked == {1: revoked}
+        assert gathered.seen_before(revoked) is seen
+        assert lines(gathered.written({"secret"}))
+    assert office.proving().gather(found).revoked == {}
 
 
 # --- no proof -----------------------------------------------------------------------------------
