@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -455,8 +456,13 @@ def secret_in(path: Path, name: str) -> bytes:
 
 
 def opened(content: bytes, keks: Mapping[str, bytes], unwrap: Any) -> pa.Table:  # noqa: ANN401
-    """Return all rows of an encrypted file."""
-    factory = pe.CryptoFactory(lambda _connection: unwrap(keks))
+    """Return all rows of an encrypted file; the same bytes under the same keys are read once."""
+    return _opened(content, tuple(sorted(keks.items())), unwrap)
+
+
+@lru_cache(maxsize=256)
+def _opened(content: bytes, keks: tuple[tuple[str, bytes], ...], unwrap: Any) -> pa.Table:  # noqa: ANN401
+    factory = pe.CryptoFactory(lambda _connection: unwrap(dict(keks)))
     keys = factory.file_decryption_properties(
         pe.KmsConnectionConfig(), pe.DecryptionConfiguration()
     )
