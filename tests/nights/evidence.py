@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +26,7 @@ FORMAT = Path(__file__).parents[2] / "schemas" / "FORMAT.md"
 Row = Mapping[str, Any]
 
 
+@cache
 def reader_of_last_resort() -> dict[str, Any]:
     """Return what the Python block in FORMAT.md defines."""
     fenced = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -37,6 +39,10 @@ def reader_of_last_resort() -> dict[str, Any]:
 
 class Vault(Protocol):
     """Where an archive's bytes are."""
+
+    @property
+    def read(self) -> dict[Any, list[pa.Table]]:
+        """What has been read already, where what has been fetched cannot change."""
 
     def names(self) -> Sequence[str]:
         """Return all keys, each once."""
@@ -62,6 +68,7 @@ class BucketVault:
     s3: "S3Client"
     bucket: str
     prefix: str = "vault/"
+    read: dict[Any, list[pa.Table]] = field(default_factory=dict)
     _earliest: dict[str, str] = field(default_factory=dict)
     _fetched: dict[str, bytes] = field(default_factory=dict)
 
@@ -119,6 +126,11 @@ class FolderVault:
 
     folder: Path
 
+    @property
+    def read(self) -> dict[Any, list[pa.Table]]:
+        """Nothing: each time, the files of the moment are read."""
+        return {}
+
     def names(self) -> Sequence[str]:
         """Return all keys."""
         files = (path for path in self.folder.rglob("*") if path.is_file())
@@ -163,8 +175,12 @@ class Opened:
 
     def tables(self, number: int, kind: str = "orders") -> list[pa.Table]:
         """Return the tables of one kind that a manifest names, decrypted and verified."""
-        read: Callable[..., Iterator[pa.Table]] = reader_of_last_resort()["read"]
-        return list(read(self.vault.fetch, self.anchor, number, self.roots, kind))
+        wanted, read_before = (number, kind, self.anchor, *self.roots.items()), self.vault.read
+        if wanted not in read_before:
+            read: Callable[..., Iterator[pa.Table]] = reader_of_last_resort()["read"]
+            tables = read(self.vault.fetch, self.anchor, number, self.roots, kind)
+            read_before[wanted] = list(tables)
+        return read_before[wanted]
 
     def rows(self, kind: str = "orders") -> list[Row]:
         """Return all rows of one kind, of all manifests."""
