@@ -20,7 +20,8 @@ class _InLine(Generic[W, R]):
 
     wanted: W
     done: bool = False
-    outcome: R | None = None
+    outcomes: list[R] = field(default_factory=list)
+    """One, when it is done without an error."""
     error: BaseException | None = None
 
 
@@ -53,7 +54,7 @@ class Together(Generic[W, R]):
                 _work(group, work)
         if mine.error is not None:
             raise mine.error
-        return mine.outcome  # type: ignore[return-value]  it is done, and no error
+        return mine.outcomes[0]
 
 
 def _work(
@@ -65,7 +66,7 @@ def _work(
             if isinstance(outcome, Exception):
                 one.error = outcome
             else:
-                one.outcome = outcome
+                one.outcomes.append(outcome)
     except BaseException as error:
         for one in group:
             one.error = error  # nobody is told of something done that may not be
