@@ -32,7 +32,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     insert,
+    or_,
     select,
     update,
 )
@@ -49,7 +51,7 @@ from archiver.refusals import (
     OvertakenError,
     SecondFactorNeededError,
 )
-from archiver.state import Part, State
+from archiver.state import Look, Part, State
 
 CONFIRMED_FOR: Final = timedelta(minutes=10)
 """How long a fresh code lets an operator go on who is twice over a limit."""
@@ -220,6 +222,11 @@ _blocks: Final = Table(
     Column("released_by", String(64)),
 )
 PART: Final = Part(name="watch", version=1, metadata=_metadata)
+_AT_ONCE: Final = 3
+"""Subjects of one question at most: who, the place, its network."""
+_STANDING: Final = Look(
+    select(_blocks).where(or_(*(_blocks.c.subject == bindparam(f"s{n}") for n in range(_AT_ONCE))))
+)
 
 
 class Watched(Protocol):
@@ -400,9 +407,8 @@ class Watch:
 
     def _standing(self, subjects: Sequence[str]) -> dict[str, tuple[Block | None, datetime | None]]:
         """Return the subjects' blocks, or when they were last released; none of the others."""
-        with self.state.reading(PART) as connection:
-            query = select(_blocks).where(_blocks.c.subject.in_(subjects))
-            rows = connection.execute(query).all()
+        padded = [*subjects, *subjects[-1:] * (_AT_ONCE - len(subjects))]
+        rows = self.state.look(PART, _STANDING, **{f"s{n}": one for n, one in enumerate(padded)})
         return {row.subject: _standing_of(row) for row in rows}
 
     def _judged(

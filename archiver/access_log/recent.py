@@ -14,14 +14,14 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, bindparam, select
+from sqlalchemy import ColumnElement, bindparam, select
 
 from archiver.access_log.entry import Outcome
 from archiver.access_log.tables import PART, entries, heads
 from archiver.access_log.tallying import Tally, from_places
-from archiver.state import State
+from archiver.state import Look, State
 
 WEEK: Final = 7 * 86_400 * 1_000_000
 """Microseconds: nothing older is asked for."""
@@ -36,14 +36,30 @@ _COUNTS: Final = ("shown", "missed", "asked", "decoys", "stepped")
 Subject = tuple[str, str]
 """`operator`, `place` or `network`, and which one."""
 
-_COLUMNS: Final = tuple(
-    entries.c[name]
-    for name in ("node", "number", "at", "operator", "place", "outcome", "shown", "stepped", "body")
-)
-_HEADS: Final = select(heads.c.node, heads.c.number)
-_GROWN: Final = (
+
+class Grown(NamedTuple):
+    """What counts of an entry."""
+
+    node: str
+    number: int
+    at: int
+    operator: str | None
+    place: str
+    outcome: str
+    shown: int
+    stepped: int
+    body: bytes
+
+
+_COLUMNS: Final = tuple(entries.c[name] for name in Grown._fields)
+_HEADS: Final = Look(select(heads.c.node, heads.c.number))
+_GROWN: Final = Look(
     select(*_COLUMNS)
-    .where(entries.c.node == bindparam("node"), entries.c.number > bindparam("behind"))
+    .where(
+        entries.c.node == bindparam("node"),
+        entries.c.number > bindparam("behind"),
+        entries.c.number <= bindparam("until"),
+    )
     .order_by(entries.c.number)
 )
 
@@ -63,7 +79,7 @@ class Course:
     tokens: dict[str, int] = field(default_factory=dict)
     """When each value was last asked for."""
 
-    def add(self, row: Row[Any], tokens: Sequence[str]) -> None:
+    def add(self, row: Grown, tokens: Sequence[str]) -> None:
         """Take in an entry; clocks of nodes differ, so it may lie before the last one."""
         place = len(self.at)
         if place and row.at < self.at[-1]:
@@ -192,20 +208,20 @@ class Recent:
         """Read what the log has grown by."""
         with self._asking:
             until = self._asked
-        with self.state.reading(PART) as connection:
-            now = {row.node: int(row.number) for row in connection.execute(_HEADS)}
-            if any(now.get(node, 0) < number for node, number in self._seen.items()):
-                self._courses.clear()  # another log than before: somebody has restored a copy
-                self._seen = now
-            for node, number in now.items():
-                behind = self._seen.get(node, 0)
-                if behind < number and self._courses:
-                    told = {"node": node, "behind": behind}
-                    self._take_in(connection.execute(_GROWN, told).all())
+        now = {row.node: int(row.number) for row in self.state.look(PART, _HEADS)}
+        if any(now.get(node, 0) < number for node, number in self._seen.items()):
+            self._courses.clear()  # another log than before: somebody has restored a copy
             self._seen = now
+        for node, number in now.items():
+            behind = self._seen.get(node, 0)
+            if behind < number and self._courses:
+                # What a head names has been committed, and does not change.
+                told = {"node": node, "behind": behind, "until": number}
+                self._take_in(self.state.look(PART, _GROWN, **told))
+        self._seen = now
         self._answered = until
 
-    def _take_in(self, rows: Sequence[Row[Any]]) -> None:
+    def _take_in(self, rows: Sequence[Grown]) -> None:
         for row in rows:
             tokens: Sequence[str] | None = None
             for subject in subjects_of(row.operator, row.place):
@@ -219,7 +235,7 @@ class Recent:
         course = Course(since=since)
         query = select(*_COLUMNS).where(self._theirs(subject), entries.c.at >= since)
         with self.state.reading(PART) as connection:
-            for row in connection.execute(query.order_by(entries.c.at)):
+            for row in map(Grown._make, connection.execute(query.order_by(entries.c.at))):
                 if row.number <= self._seen.get(row.node, 0):
                     course.add(row, _tokens(row))
         return course
@@ -246,7 +262,7 @@ def network_name(place: str) -> str | None:
     return name if dot and place.startswith("ip:") and ":" not in name[3:] else None
 
 
-def _counted(row: Row[Any]) -> tuple[int, ...]:
+def _counted(row: Grown) -> tuple[int, ...]:
     """Return what an entry adds, in the order of `_COUNTS`."""
     return (
         int(row.shown),
@@ -257,7 +273,7 @@ def _counted(row: Row[Any]) -> tuple[int, ...]:
     )
 
 
-def _tokens(row: Row[Any]) -> Sequence[str]:
+def _tokens(row: Grown) -> Sequence[str]:
     """Return what an entry's bytes say was asked for; `access verify` is who judges them."""
     try:
         return [str(one["token"]) for one in json.loads(row.body)["question"]]
