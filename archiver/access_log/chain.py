@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
+    bindparam,
     insert,
     or_,
     select,
@@ -37,6 +38,18 @@ from archiver.state import State
 HEAD_EVERY: Final = timedelta(minutes=10)
 """DESIGN 3.12: how far the head file may lag behind."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_END: Final = (
+    select(heads.c.number, heads.c.digest, entries.c.digest.label("last"))
+    .outerjoin(entries, (entries.c.node == heads.c.node) & (entries.c.number == heads.c.number))
+    .where(heads.c.node == bindparam("whose"))
+)
+_APPENDED: Final = insert(entries)
+_MOVED: Final = (
+    update(heads)
+    .where(heads.c.node == bindparam("whose"))
+    .values(number=bindparam("last"), digest=bindparam("latest"))
+)
+"""Made once: to make such a statement anew takes longer than to run it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +146,9 @@ class AccessLog:
         if not taken:
             return []
         now = self.clock.now()
-        first, previous = self._next(connection, len(taken))
+        last, previous = self._end(connection)
         records, rows = [], []
-        for number, entry in enumerate(taken, first):
+        for number, entry in enumerate(taken, last + 1):
             body = encode(
                 Chained(
                     archive=self.archive,
@@ -157,8 +170,9 @@ class AccessLog:
                     **columns_of(now, entry),
                 }
             )
-        connection.execute(insert(entries), rows)
-        connection.execute(update(heads).where(heads.c.node == self.node).values(digest=previous))
+        connection.execute(_APPENDED, rows)
+        told = {"whose": self.node, "last": last + len(taken), "latest": previous}
+        connection.execute(_MOVED, told)
         return records
 
     def publish_head(self, *, every: timedelta | None = None) -> Head | None:
@@ -349,36 +363,22 @@ class AccessLog:
             (entries.c.at == at) & (entries.c.node == node) & (entries.c.number < number),
         )
 
-    def _next(self, connection: Connection, count: int) -> tuple[int, str | None]:
-        """Take the next numbers; the head's row stays locked until the transaction ends.
-
-        Returns:
-            The first of them, and the digest of the entry before it.
-        """
-        taking = (
-            update(heads)
-            .where(heads.c.node == self.node)
-            .values(number=heads.c.number + count)
-            .returning(heads.c.number, heads.c.digest)
-        )
-        row = connection.execute(taking).one_or_none()
+    def _end(self, connection: Connection) -> tuple[int, str | None]:
+        """Return the chain's last number and digest: 0 and None of one that is empty."""
+        row = connection.execute(_END, {"whose": self.node}).one_or_none()
         if row is None:
             connection.execute(insert(heads).values(node=self.node, number=0, digest=None))
-            row = connection.execute(taking).one()
-        last = connection.scalar(
-            select(entries.c.digest).where(
-                entries.c.node == self.node, entries.c.number == row.number - count
-            )
-        )
-        if last != row.digest:
+            return 0, None
+        number, claimed, last = row
+        if last != claimed:
             raise AccessLogBrokenError(
                 node=self.node,
                 detail=Said(
-                    f"entry {row.number - count} is missing or altered",
-                    f"第 {row.number - count} 条记录缺失或被改动",
+                    f"entry {number} is missing or altered",
+                    f"第 {number} 条记录缺失或被改动",
                 ),
             )
-        return row.number - count + 1, row.digest
+        return number, claimed
 
     def _require_known(self, told: Head) -> None:
         if self.digest_of(told.number) != told.digest:

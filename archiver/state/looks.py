@@ -56,5 +56,5 @@ def _made(statement: sa.Select[Any], dialect: sa.Dialect) -> _Made:
         sql=str(compiled),
         names=compiled.positiontup if compiled.positional else None,
         fixed=compiled.params,
-        row=namedtuple("Row", [column.key for column in statement.selected_columns]),  # noqa: PYI024
+        row=namedtuple("Row", [str(column.key) for column in statement.selected_columns]),  # noqa: PYI024
     )
