@@ -29,7 +29,8 @@ from sqlalchemy import (
 from archiver.errors import RequestError, Said
 from archiver.operators.tables import instant, stamp
 from archiver.ports import Clock
-from archiver.state import Look, Part, State
+from archiver.state import Part, State
+from archiver.state.looks import Look
 
 PREFIX: Final = "archiver_"
 """By which scanners of repositories know a leaked one."""

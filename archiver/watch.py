@@ -51,7 +51,8 @@ from archiver.refusals import (
     OvertakenError,
     SecondFactorNeededError,
 )
-from archiver.state import Look, Part, State
+from archiver.state import Part, State
+from archiver.state.looks import Look
 
 CONFIRMED_FOR: Final = timedelta(minutes=10)
 """How long a fresh code lets an operator go on who is twice over a limit."""
@@ -407,7 +408,7 @@ class Watch:
 
     def _standing(self, subjects: Sequence[str]) -> dict[str, tuple[Block | None, datetime | None]]:
         """Return the subjects' blocks, or when they were last released; none of the others."""
-        padded = [*subjects, *subjects[-1:] * (_AT_ONCE - len(subjects))]
+        padded = [*subjects, *[subjects[0]] * (_AT_ONCE - len(subjects))]
         rows = self.state.look(PART, _STANDING, **{f"s{n}": one for n, one in enumerate(padded)})
         return {row.subject: _standing_of(row) for row in rows}
 

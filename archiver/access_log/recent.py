@@ -21,7 +21,8 @@ from sqlalchemy import ColumnElement, bindparam, select
 from archiver.access_log.entry import Outcome
 from archiver.access_log.tables import PART, entries, heads
 from archiver.access_log.tallying import Tally, from_places
-from archiver.state import Look, State
+from archiver.state import State
+from archiver.state.looks import Look
 
 WEEK: Final = 7 * 86_400 * 1_000_000
 """Microseconds: nothing older is asked for."""

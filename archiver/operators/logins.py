@@ -39,7 +39,7 @@ from archiver.refusals import (
     LoginNeededError,
     LoginRefusedError,
 )
-from archiver.state import Look
+from archiver.state.looks import Look
 
 TOKEN_BYTES: Final = 32
 SEEN_EVERY: Final = timedelta(seconds=30)

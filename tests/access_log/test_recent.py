@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from archiver.access_log import AccessLog, Asked, Entry, Outcome
 from archiver.access_log.entry import network_of, place_of
@@ -35,7 +36,7 @@ def some_entry(random_: random.Random) -> Entry:
 def tallies(log: AccessLog, now: datetime, released: timedelta) -> Iterator[object]:
     """Yield all that the watch could ask."""
     windows = {"five": timedelta(minutes=5), "hour": timedelta(hours=1), "day": DAY, "week": WEEK}
-    since = {name: now - min(span, released) for name, span in windows.items()}
+    since: Any = {name: now - min(span, released) for name, span in windows.items()}
     places = [place_of(one) for one in ORIGINS]
     for operator in ("ann", "bob"):
         yield log.tally(**since, operator=operator)
@@ -74,5 +75,5 @@ def test_a_log_that_was_restored_from_a_copy_is_read_anew(tmp_path: Path) -> Non
     sql(log.state, "UPDATE access_heads SET number = 1")
 
     assert not log.asked([QUESTION.question[0].token], since=log.clock.now(), operator="alice")
-    times = dict.fromkeys(("five", "hour", "day", "week"), log.clock.now())
+    times: Any = dict.fromkeys(("five", "hour", "day", "week"), log.clock.now())
     assert log.tally(**times, operator="alice").shown_five == 1

@@ -1,4 +1,4 @@
-"""How long the service takes for fifty clients at once while nights publish, all answers checked."""
+"""How long fifty clients at once wait for the service while nights publish; answers are checked."""
 
 import json
 import random
@@ -108,6 +108,7 @@ def figures(trade: Trade, seconds: float = SECONDS) -> Iterator[Figure]:
     config.write_text(CONFIGURATION + LIMITS, "utf-8")
     heads = _operators(config)
     questions = [_question(random.Random(n)) for n in range(ASKED)]
+    trade.make_ready(2 * int(seconds / NIGHT_EVERY) + 2)
     with serving(config) as node:
         for think, what in ((0.0, "without pause"), (THINK, f"pausing {THINK:g} s")):
             run = _run(node, trade, heads, questions, seconds=seconds, think=think)

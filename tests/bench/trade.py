@@ -74,8 +74,9 @@ class Shop:
         return {FIRST + timedelta(days=day): A_DAY for day in self._days(ended)}
 
     def of(self, day: int) -> pa.Table:
-        """Return the orders of a day."""
+        """Return the orders of a day; those of long ago are forgotten."""
         if day not in self._made:
+            self._made = {one: rows for one, rows in self._made.items() if one > day - 30}
             rows = [order(day * A_DAY + n) for n in range(A_DAY)]
             self._made[day] = raw_table(rows, MAPPING.page_columns)
         return self._made[day]
@@ -129,6 +130,18 @@ class Trade:
         self.desk.clock.instant = _night_after(self.sealed)
         if failures := self.desk.night().failures:
             raise RuntimeError(str(failures[0]))
+
+    @property
+    def shop(self) -> "Shop":
+        """The shop."""
+        (shop,) = self.desk.sources
+        assert isinstance(shop, Shop)
+        return shop
+
+    def make_ready(self, days: int) -> None:
+        """Make the rows that the next nights read: that is the shop's work."""
+        for day in range(max(0, self.sealed - 8), self.sealed + days + 2):
+            self.shop.of(day)
 
     def index(self) -> None:
         """Build the local index over what is sealed, and put generated partitions behind it."""
