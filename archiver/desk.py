@@ -18,6 +18,7 @@ from typing import ClassVar, Final, TypeVar
 from archiver import policy
 from archiver.access_log import AccessLog, AccessRecord, Entry, Outcome
 from archiver.access_log.entry import place_of
+from archiver.access_log.recent import Recent
 from archiver.decoys import Decoys
 from archiver.errors import ArchiverError, Said
 from archiver.operators import Approvals, Logins, Register, Session
@@ -146,6 +147,13 @@ class Desk:
     def held(self) -> Held:
         """What this host's account holds of sessions."""
         return Held(folder=_state_home(self.installation), archive=self.archive)
+
+    def remembering(self) -> "Desk":
+        """Return this desk with the last week of the access log in memory: for who asks often."""
+        desk = replace(self)
+        recent = Recent(self.installation.state)
+        desk.__dict__["access_log"] = replace(self.access_log, recent=recent)
+        return desk
 
     def seen_from(self, origin: str) -> "Desk":
         """Return this desk as somebody at another place uses it: over HTTP, for instance.

@@ -161,6 +161,8 @@ class Holdings:
             stepped=lambda tokens: desk.watch.stepped(person, tokens),
             zone=self.archive.rules.zone,
             decoyed=desk.decoys.among,
+            guard=lambda before: desk.watch.require_still_clear(person, before),
+            overtaken=lambda command: desk.watch.require_clear(person, command),
         )
 
 

@@ -50,6 +50,15 @@ class AccessLogUnwritableError(ArchiverError):
     next = "archiver access verify"
 
 
+class OvertakenError(ArchiverError):
+    """Other questions of the same person or place were recorded first, and too many of them."""
+
+    exit = Exit.TRY_LATER
+    code = "overtaken"
+    en = "Too many questions were asked at once; nothing is shown"
+    zh = "同时提出的查询过多，不予显示"
+
+
 class HeadFileError(ArchiverError):
     """The access log's head could not be written where an insider of this host cannot reach it."""
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    bindparam,
     insert,
     select,
     update,
@@ -29,6 +30,7 @@ from archiver.errors import RequestError, Said
 from archiver.operators.tables import instant, stamp
 from archiver.ports import Clock
 from archiver.state import Part, State
+from archiver.state.looks import Look
 
 PREFIX: Final = "archiver_"
 """By which scanners of repositories know a leaked one."""
@@ -49,6 +51,9 @@ _tokens: Final = Table(
     Column("revoked_at", BigInteger),
 )
 PART: Final = Part(name="service-tokens", version=1, metadata=_metadata)
+_HELD: Final = Look(
+    select(_tokens).where(_tokens.c.kept == bindparam("kept"), _tokens.c.revoked_at.is_(None))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +150,7 @@ class Tokens:
 
     def held(self, secret: str) -> ServiceToken | None:
         """Return the token of what a site holds; None if there is none, or not any more."""
-        query = select(_tokens).where(
-            _tokens.c.kept == _kept(secret), _tokens.c.revoked_at.is_(None)
-        )
-        with self.state.reading(PART) as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else _of(row)
+        return next((_of(row) for row in self.state.look(PART, _HELD, kept=_kept(secret))), None)
 
 
 def _kept(secret: str) -> str:

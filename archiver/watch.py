@@ -32,7 +32,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     insert,
+    or_,
     select,
     update,
 )
@@ -43,8 +45,14 @@ from archiver.access_log.tallying import Tally
 from archiver.errors import RequestError, Said
 from archiver.policy import Role
 from archiver.ports import Clock
-from archiver.refusals import BlockedError, NotAllowedError, SecondFactorNeededError
+from archiver.refusals import (
+    BlockedError,
+    NotAllowedError,
+    OvertakenError,
+    SecondFactorNeededError,
+)
 from archiver.state import Part, State
+from archiver.state.looks import Look
 
 CONFIRMED_FOR: Final = timedelta(minutes=10)
 """How long a fresh code lets an operator go on who is twice over a limit."""
@@ -215,6 +223,11 @@ _blocks: Final = Table(
     Column("released_by", String(64)),
 )
 PART: Final = Part(name="watch", version=1, metadata=_metadata)
+_AT_ONCE: Final = 3
+"""Subjects of one question at most: who, the place, its network."""
+_STANDING: Final = Look(
+    select(_blocks).where(or_(*(_blocks.c.subject == bindparam(f"s{n}") for n in range(_AT_ONCE))))
+)
 
 
 class Watched(Protocol):
@@ -279,25 +292,50 @@ class Watch:
         alarms = []
         subjects = list(self._subjects(asker))
         standing = self._standing([one.name for one in subjects])
-        for subject in subjects:
-            found, released_at = standing.get(subject.name, (None, None))
-            if found is None:
-                judged = replace(self._judged(subject, now, released_at), subject=subject.name)
-                if judged.level is Level.BLOCK:
-                    found = self._block(subject.name, judged.said, now)
-                elif (
-                    judged.level is Level.CODE
-                    and asker.role is not Role.BUYER  # nobody is there who could give one
-                    and not timedelta() <= now - asker.confirmed_at < CONFIRMED_FOR
-                ):
-                    self._deny(asker, command, f"second-factor {judged.measure}")
-                    raise SecondFactorNeededError(detail=judged.said)
-                elif judged.level is not Level.CALM:
-                    alarms.append(judged)
-            if found is not None:
-                self._deny(asker, command, f"blocked {subject.name}")
-                raise BlockedError(release=release_words(subject.name), detail=found.said)
+        with self.log.one_moment():
+            for subject in subjects:
+                found, released_at = standing.get(subject.name, (None, None))
+                if found is None:
+                    judged = replace(self._judged(subject, now, released_at), subject=subject.name)
+                    if judged.level is Level.BLOCK:
+                        found = self._block(subject.name, judged.said, now)
+                    elif (
+                        judged.level is Level.CODE
+                        and asker.role is not Role.BUYER  # nobody is there who could give one
+                        and not timedelta() <= now - asker.confirmed_at < CONFIRMED_FOR
+                    ):
+                        self._deny(asker, command, f"second-factor {judged.measure}")
+                        raise SecondFactorNeededError(detail=judged.said)
+                    elif judged.level is not Level.CALM:
+                        alarms.append(judged)
+                if found is not None:
+                    self._deny(asker, command, f"blocked {subject.name}")
+                    raise BlockedError(release=release_words(subject.name), detail=found.said)
         return alarms
+
+    def require_still_clear(self, asker: Watched, before: Sequence[Entry]) -> None:
+        """Refuse an answer that was let pass by `require_clear` and that others have overtaken.
+
+        A guard of `AccessLog.record`: nobody else can record meanwhile, so of questions that are
+        asked at once, on whatever nodes, no more are answered than of those asked in turn.
+
+        Args:
+            asker: Whose question it is.
+            before: Entries that are recorded in this moment, too, and stand before his.
+
+        Raises:
+            OvertakenError: Now he would be blocked: `require_clear` does that.
+        """
+        now = self.clock.now()
+        for subject in self._subjects(asker):
+            if self._judged(subject, now, None, before).level is not Level.BLOCK:
+                continue
+            _, released_at = self._standing([subject.name]).get(subject.name, (None, None))
+            if (
+                released_at is None
+                or self._judged(subject, now, released_at, before).level is Level.BLOCK
+            ):
+                raise OvertakenError
 
     def _subjects(self, asker: Watched) -> Iterator["_Subject"]:
         """Yield who is watched when somebody asks: himself first, then ever more around him."""
@@ -322,11 +360,13 @@ class Watch:
             asker: Whose question it is.
             neighbours: Tokens of `archiver.access_log.question.neighbours` of what he asks.
         """
-        now, wanted = self.clock.now(), set(neighbours)
-        found = self.log.entries(since=now - HOUR, place=place_of(asker.origin))
-        if asker.role is not Role.BUYER:  # whose numbers are many people's
-            found += self.log.entries(since=now - DAY, operator=asker.name)
-        return any(one.token in wanted for each in found for one in each.entry.question)
+        now = self.clock.now()
+        if self.log.asked(neighbours, since=now - HOUR, place=place_of(asker.origin)):
+            return True
+        # A site's numbers are many people's.
+        return asker.role is not Role.BUYER and self.log.asked(
+            neighbours, since=now - DAY, operator=asker.name
+        )
 
     def blocks(self) -> tuple[Block, ...]:
         """Return what is blocked now."""
@@ -368,13 +408,16 @@ class Watch:
 
     def _standing(self, subjects: Sequence[str]) -> dict[str, tuple[Block | None, datetime | None]]:
         """Return the subjects' blocks, or when they were last released; none of the others."""
-        with self.state.reading(PART) as connection:
-            query = select(_blocks).where(_blocks.c.subject.in_(subjects))
-            rows = connection.execute(query).all()
+        padded = [*subjects, *[subjects[0]] * (_AT_ONCE - len(subjects))]
+        rows = self.state.look(PART, _STANDING, **{f"s{n}": one for n, one in enumerate(padded)})
         return {row.subject: _standing_of(row) for row in rows}
 
     def _judged(
-        self, subject: "_Subject", now: datetime, released_at: datetime | None
+        self,
+        subject: "_Subject",
+        now: datetime,
+        released_at: datetime | None,
+        before: Sequence[Entry] = (),
     ) -> Judgement:
         def since(window: timedelta) -> datetime:
             # Windows are open at their start: what was recorded in a release's instant is before.
@@ -390,6 +433,8 @@ class Watch:
             place=subject.place,
             places=subject.places,
         )
+        mine = [one for one in before if subject.covers(one)]
+        tally = tally.with_more(mine) if mine else tally
         if subject.site:
             return judge_site(tally, subject.limits)
         # Where more people sit than the factor foresees, it is more people's limit.
@@ -415,9 +460,11 @@ class Watch:
         )
         exact = replace(
             counts,
-            orders_per_5m=different_orders([one.entry for one in read if one.at >= five]),
-            orders_per_hour=different_orders([one.entry for one in read if one.at >= hour]),
-            orders_per_day=different_orders([one.entry for one in read]),
+            orders_per_5m=different_orders([*(one.entry for one in read if one.at >= five), *mine]),
+            orders_per_hour=different_orders(
+                [*(one.entry for one in read if one.at >= hour), *mine]
+            ),
+            orders_per_day=different_orders([*(one.entry for one in read), *mine]),
         )
         return judge(exact, limits)
 
@@ -461,6 +508,13 @@ class _Subject:
     place: str | None = None
     places: Sequence[str] = ()
     site: bool = False
+
+    def covers(self, entry: Entry) -> bool:
+        """Tell whether an entry counts for it."""
+        if self.operator is not None:
+            return entry.operator == self.operator
+        place = place_of(entry.origin)
+        return place == self.place or place in self.places
 
 
 def release_words(subject: str) -> str:

@@ -6,7 +6,7 @@ edited or restored (`verify`). Relies on the state database for durability. Refu
 answer go that it could not record.
 """
 
-from archiver.access_log.chain import AccessLog, AccessRecord
+from archiver.access_log.chain import AccessLog, AccessRecord, Guard
 from archiver.access_log.entry import Asked, Entry, Outcome
 
-__all__ = ["AccessLog", "AccessRecord", "Asked", "Entry", "Outcome"]
+__all__ = ["AccessLog", "AccessRecord", "Asked", "Entry", "Guard", "Outcome"]

@@ -4,22 +4,19 @@ Writers of the state take turns, and a commit is on the disk before it returns
 (`archiver.state`). What the database refuses ends the command before anything was shown.
 """
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
     Connection,
     RowMapping,
-    String,
+    bindparam,
     insert,
-    literal,
     or_,
     select,
     update,
@@ -29,8 +26,10 @@ from archiver.access_log import heads as head_files
 from archiver.access_log import tallying
 from archiver.access_log.entry import Chained, Entry, decode, digest, encode, place_of
 from archiver.access_log.heads import Head
+from archiver.access_log.recent import Recent, Subject
 from archiver.access_log.tables import PART, entries, heads
 from archiver.access_log.tallying import Tally
+from archiver.access_log.together import Together
 from archiver.errors import ArchiverError, LocalDiskError, Said, StateUnavailableError
 from archiver.ports import Clock
 from archiver.refusals import AccessLogBrokenError, AccessLogUnwritableError
@@ -39,6 +38,18 @@ from archiver.state import State
 HEAD_EVERY: Final = timedelta(minutes=10)
 """DESIGN 3.12: how far the head file may lag behind."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_END: Final = (
+    select(heads.c.number, heads.c.digest, entries.c.digest.label("last"))
+    .outerjoin(entries, (entries.c.node == heads.c.node) & (entries.c.number == heads.c.number))
+    .where(heads.c.node == bindparam("whose"))
+)
+_APPENDED: Final = insert(entries)
+_MOVED: Final = (
+    update(heads)
+    .where(heads.c.node == bindparam("whose"))
+    .values(number=bindparam("last"), digest=bindparam("latest"))
+)
+"""Made once: to make such a statement anew takes longer than to run it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +66,18 @@ class AccessRecord:
         return f"{self.node}/{self.number}"
 
 
+Guard = Callable[[Sequence[Entry]], None]
+"""Looks once more before an entry is taken, when nobody else can write: raises what forbids it.
+It is given the entries that are taken together with it and stand before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccessLog:
     """The chain of one node, in the state database.
 
     `record(entry)` before each answer, `publish_head()` before each reveal. What went wrong
-    without keeping the answer back is in `alarms`: add it to the report.
+    without keeping the answer back is in `alarms`: add it to the report. Threads that record at
+    once share one wait for the disk.
     """
 
     state: State
@@ -69,17 +86,69 @@ class AccessLog:
     clock: Clock
     head_file: Path | None = None
     alarms: list[ArchiverError] = field(default_factory=list)
+    recent: Recent | None = field(default=None, repr=False)
+    """What a service remembers of the last week; a command asks the database each time."""
+    together: Together[tuple[Entry, Guard | None], tuple[AccessRecord, ArchiverError | None]] = (
+        field(default_factory=Together, repr=False)
+    )
+    """The line of those who record at once; copies of this log share it."""
 
-    def record(self, entry: Entry) -> AccessRecord:
+    def record(self, entry: Entry, guard: Guard | None = None) -> AccessRecord:
         """Append an entry; it is durable when this returns.
+
+        Args:
+            entry: What is recorded.
+            guard: Has the last word on whether it is.
 
         Raises:
             AccessLogUnwritableError: The database did not take it: show nothing.
             AccessLogBrokenError: The chain's end is missing: show nothing.
+            Exception: What the guard raised; nothing was recorded.
         """
-        now = self.clock.now()
+        record, alarm = self.together.join((entry, guard), self._record_all)
+        if alarm is not None:
+            self.alarms.append(alarm)  # the entry is recorded; only a reveal must not go on
+        return record
+
+    def _record_all(
+        self, wanted: Sequence[tuple[Entry, Guard | None]]
+    ) -> Sequence[tuple[AccessRecord, ArchiverError | None] | Exception]:
+        """Append entries in their order, in one transaction; return what became of each."""
+        taken: list[Entry] = []
         with self._writing() as connection:
-            number, previous = self._next(connection)
+            refusals = list(self._guarded(wanted, taken))
+            records = iter(self._append(connection, taken))
+        alarm: ArchiverError | None = None
+        if taken:
+            try:
+                self.publish_head(every=HEAD_EVERY)
+            except ArchiverError as error:
+                alarm = error
+        return [refusal or (next(records), alarm) for refusal in refusals]
+
+    def _guarded(
+        self, wanted: Sequence[tuple[Entry, Guard | None]], taken: list[Entry]
+    ) -> Iterator[Exception | None]:
+        """Yield why an entry is refused, None for each that is put to those `taken`."""
+        guarded = any(guard for _, guard in wanted)
+        with self.one_moment() if guarded else nullcontext():
+            for entry, guard in wanted:
+                try:
+                    if guard is not None:
+                        guard(taken)
+                except Exception as error:  # noqa: BLE001  his who asked, and nobody else's
+                    yield error
+                else:
+                    taken.append(entry)
+                    yield None
+
+    def _append(self, connection: Connection, taken: Sequence[Entry]) -> list[AccessRecord]:
+        if not taken:
+            return []
+        now = self.clock.now()
+        last, previous = self._end(connection)
+        records, rows = [], []
+        for number, entry in enumerate(taken, last + 1):
             body = encode(
                 Chained(
                     archive=self.archive,
@@ -90,24 +159,21 @@ class AccessLog:
                     entry=entry,
                 )
             )
-            record = AccessRecord(node=self.node, number=number, at=now, digest=digest(body))
-            connection.execute(
-                insert(entries).values(
-                    node=self.node,
-                    number=number,
-                    body=body,
-                    digest=record.digest,
+            previous = digest(body)
+            records.append(AccessRecord(node=self.node, number=number, at=now, digest=previous))
+            rows.append(
+                {
+                    "node": self.node,
+                    "number": number,
+                    "body": body,
+                    "digest": previous,
                     **columns_of(now, entry),
-                )
+                }
             )
-            connection.execute(
-                update(heads).where(heads.c.node == self.node).values(digest=record.digest)
-            )
-        try:
-            self.publish_head(every=HEAD_EVERY)
-        except ArchiverError as error:
-            self.alarms.append(error)  # the entry is recorded; only a reveal must not go on
-        return record
+        connection.execute(_APPENDED, rows)
+        told = {"whose": self.node, "last": last + len(taken), "latest": previous}
+        connection.execute(_MOVED, told)
+        return records
 
     def publish_head(self, *, every: timedelta | None = None) -> Head | None:
         """Tell the chain's head to the head file, after comparing what the file knows with it.
@@ -242,11 +308,45 @@ class AccessLog:
             places: From all of these together.
         """
         since = {"five": five, "hour": hour, "day": day, "week": week}
-        query, whose = tallying.question(operator, place, places, shared=self.state.shared)
         stamps = {name: microseconds(at) for name, at in since.items()}
+        if self.recent is not None:
+            subject = _subject(operator, place, places)
+            with _fail_closed():
+                return self.recent.tally(subject, now=microseconds(self.clock.now()), **stamps)
+        query, whose = tallying.question(operator, place, places, shared=self.state.shared)
         with self._reading() as connection:
             row = connection.execute(query, {**stamps, **whose}).one()
         return Tally(**{name: int(value) for name, value in row._mapping.items()})  # noqa: SLF001
+
+    def asked(
+        self,
+        tokens: Sequence[str],
+        *,
+        since: datetime,
+        operator: str | None = None,
+        place: str | None = None,
+    ) -> bool:
+        """Tell whether one of these values was asked for, by an operator or from a place.
+
+        Args:
+            tokens: Of `archiver.access_log.question`.
+            since: Not before; at most a day ago.
+            operator: By whom; or
+            place: from where.
+        """
+        if self.recent is not None:
+            now, subject = microseconds(self.clock.now()), _subject(operator, place, ())
+            with _fail_closed():
+                return self.recent.asked(subject, tokens, now=now, since=microseconds(since))
+        wanted = set(tokens)
+        found = self.entries(since=since, operator=operator, place=place)
+        return any(one.token in wanted for each in found for one in each.entry.question)
+
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Let `tally` and `asked` of this thread be of one moment, where they are remembered."""
+        with _fail_closed(), self.recent.one_moment() if self.recent else nullcontext():
+            yield
 
     def _before(self, entry: tuple[str, int] | None) -> Iterator[ColumnElement[bool]]:
         if entry is None:
@@ -263,32 +363,22 @@ class AccessLog:
             (entries.c.at == at) & (entries.c.node == node) & (entries.c.number < number),
         )
 
-    def _next(self, connection: Connection) -> tuple[int, str | None]:
-        """Take the next number; the head's row stays locked until the transaction ends."""
-        taking = (
-            update(heads)
-            .where(heads.c.node == self.node)
-            .values(number=heads.c.number + 1)
-            .returning(heads.c.number, heads.c.digest)
-        )
-        row = connection.execute(taking).one_or_none()
+    def _end(self, connection: Connection) -> tuple[int, str | None]:
+        """Return the chain's last number and digest: 0 and None of one that is empty."""
+        row = connection.execute(_END, {"whose": self.node}).one_or_none()
         if row is None:
             connection.execute(insert(heads).values(node=self.node, number=0, digest=None))
-            row = connection.execute(taking).one()
-        last = connection.scalar(
-            select(entries.c.digest).where(
-                entries.c.node == self.node, entries.c.number == row.number - 1
-            )
-        )
-        if last != row.digest:
+            return 0, None
+        number, claimed, last = row
+        if last != claimed:
             raise AccessLogBrokenError(
                 node=self.node,
                 detail=Said(
-                    f"entry {row.number - 1} is missing or altered",
-                    f"第 {row.number - 1} 条记录缺失或被改动",
+                    f"entry {number} is missing or altered",
+                    f"第 {number} 条记录缺失或被改动",
                 ),
             )
-        return row.number, row.digest
+        return number, claimed
 
     def _require_known(self, told: Head) -> None:
         if self.digest_of(told.number) != told.digest:
@@ -311,6 +401,15 @@ class AccessLog:
     def _reading(self) -> Iterator[Connection]:
         with _fail_closed(), self.state.reading(PART) as connection:
             yield connection
+
+
+def _subject(operator: str | None, place: str | None, places: Sequence[str]) -> Subject:
+    """Return whom `Recent` knows by these; places are those of one IPv4 network."""
+    if operator is not None:
+        return "operator", operator
+    if place is not None:
+        return "place", place
+    return "network", places[0].rpartition(".")[0]
 
 
 @contextmanager
@@ -338,8 +437,7 @@ def _conditions(
     if place is not None:
         yield entries.c.place == place
     if places:
-        value = list(places) if shared else json.dumps(list(places))
-        yield tallying.among(literal(value, ARRAY(String) if shared else String), shared=shared)
+        yield tallying.from_places(places, shared=shared)
 
 
 def body_of(row: RowMapping) -> bytes:

@@ -20,10 +20,11 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    literal,
     select,
 )
 
-from archiver.access_log.entry import Outcome
+from archiver.access_log.entry import Entry, Outcome
 from archiver.access_log.tables import entries
 
 Whose = Literal["operator", "place", "places"]
@@ -52,6 +53,29 @@ class Tally:
     askers: int = 1
     """How many different operators they are from, within a week."""
 
+    def with_more(self, entries: Sequence[Entry]) -> "Tally":
+        """Return the same with entries of this very moment; of askers none is new."""
+        shown = sum(one.shown for one in entries)
+        stepped = sum(one.stepped for one in entries)
+        decoys = sum(one.outcome is Outcome.DECOYED for one in entries)
+        missed = decoys + sum(one.outcome is Outcome.MISSED for one in entries)
+        asked = missed + sum(one.outcome in (Outcome.ANSWERED, Outcome.REVEALED) for one in entries)
+        return Tally(
+            shown_five=self.shown_five + shown,
+            shown_hour=self.shown_hour + shown,
+            shown_day=self.shown_day + shown,
+            missed_five=self.missed_five + missed,
+            missed_hour=self.missed_hour + missed,
+            missed_day=self.missed_day + missed,
+            missed_week=self.missed_week + missed,
+            stepped_hour=self.stepped_hour + stepped,
+            stepped_day=self.stepped_day + stepped,
+            asked_five=self.asked_five + asked,
+            asked_day=self.asked_day + asked,
+            decoys_day=self.decoys_day + decoys,
+            askers=self.askers,
+        )
+
 
 def question(
     operator: str | None, place: str | None, places: Sequence[str], *, shared: bool
@@ -78,6 +102,12 @@ def among(places: ColumnElement[Any], *, shared: bool) -> ColumnElement[bool]:
         return entries.c.place == func.any(places)
     listed = func.json_each(places).table_valued("value")
     return entries.c.place.in_(select(listed.c.value))
+
+
+def from_places(places: Sequence[str], *, shared: bool) -> ColumnElement[bool]:
+    """Return the condition that an entry is from one of these places."""
+    value = list(places) if shared else json.dumps(list(places))
+    return among(literal(value, ARRAY(String) if shared else String), shared=shared)
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from archiver import policy
-from archiver.access_log import AccessLog, AccessRecord, Asked, Entry, Outcome
+from archiver.access_log import AccessLog, AccessRecord, Asked, Entry, Guard, Outcome
 from archiver.access_log.entry import LONGEST, WIDE
 from archiver.access_log.question import neighbours, question_tokens
 from archiver.errors import ArchiverError, RequestError, Said
@@ -29,7 +29,7 @@ from archiver.lookup.shown import instant
 from archiver.lookup.standing import LEAVES as STANDING_LEAVES
 from archiver.policy import MayAsk, Role
 from archiver.ports import Progress
-from archiver.refusals import NotAllowedError, PurposeMissingError
+from archiver.refusals import NotAllowedError, OvertakenError, PurposeMissingError
 
 _MAX_CASE: Final = 200
 """Characters: a document number such as 〔2026〕公（刑）调证字 12 号."""
@@ -123,6 +123,10 @@ class Answering:
     zone: ZoneInfo
     decoyed: Callable[[Sequence[str]], bool] = lambda _tokens: False
     """Tells whether one of these tokens is a decoy's."""
+    guard: Guard | None = None
+    """Whether an answer may still go out, asked when it is recorded: nobody else records then."""
+    overtaken: Callable[[str], object] = lambda _command: None
+    """Refuses, and records it, who may not ask any more, after `guard` has found that."""
 
     def find(self, question: Question) -> Answered:
         """Answer a question with a page of orders.
@@ -261,6 +265,7 @@ class Answering:
             orders=[one.order["order_id"] for one in found.orders],
             detail=None if found.orders else answer,
             approval=approval,
+            guard=self.guard,
         )
         return Answered(
             record=record,
@@ -324,25 +329,30 @@ class Answering:
         orders: Sequence[str] = (),
         detail: str | None = None,
         approval: int | None = None,
+        guard: Guard | None = None,
     ) -> AccessRecord:
-        return self.log.record(
-            Entry(
-                command=command,
-                outcome=outcome,
-                operator=self.asker.name,
-                role=self.asker.role.value,
-                origin=self.asker.origin,
-                purpose=self.grounds.purpose,
-                case=self.grounds.case,
-                question=list(self._asked(question.facts)),
-                filters=self._filters(question),
-                objects=tuple(objects),
-                orders=tuple(question_tokens(self.finder.keys.token_key, "order", list(orders))),
-                count=len(orders),
-                detail=detail,
-                approval=approval,
-            )
+        entry = Entry(
+            command=command,
+            outcome=outcome,
+            operator=self.asker.name,
+            role=self.asker.role.value,
+            origin=self.asker.origin,
+            purpose=self.grounds.purpose,
+            case=self.grounds.case,
+            question=list(self._asked(question.facts)),
+            filters=self._filters(question),
+            objects=tuple(objects),
+            orders=tuple(question_tokens(self.finder.keys.token_key, "order", list(orders))),
+            count=len(orders),
+            detail=detail,
+            approval=approval,
         )
+        try:
+            return self.log.record(entry, guard)
+        except OvertakenError:
+            self.overtaken(command)
+            # He may, after all: somebody has lifted it in between. Once more, and that is that.
+            return self.log.record(entry, guard)
 
     def _filters(self, question: Question) -> Mapping[str, str]:
         told = filters_of(question)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from archiver.errors import Said
 from archiver.operators.codes import looks_like_recovery, matching_step
@@ -39,12 +39,24 @@ from archiver.refusals import (
     LoginNeededError,
     LoginRefusedError,
 )
+from archiver.state.looks import Look
 
 TOKEN_BYTES: Final = 32
 SEEN_EVERY: Final = timedelta(seconds=30)
 """A session's last use is written down no more often than this."""
 SKEW: Final = timedelta(minutes=5)
 """A session that begins later than this from now is of a clock that was set back."""
+
+
+_SESSION: Final = Look(
+    select(
+        *(operators.c[name] for name in ("name", "role", "created_at", "created_by")),
+        operators.c.disabled_at,
+        *(sessions.c[name] for name in ("origin", "begun_at", "seen_at", "confirmed_at")),
+    )
+    .join(sessions, sessions.c.operator == operators.c.name)
+    .where(sessions.c.token == bindparam("kept"), operators.c.disabled_at.is_(None))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,16 +154,7 @@ class Logins:
         """
         now = self.register.clock.now()
         kept = _kept(token)
-        query = (
-            select(
-                operators,
-                *(sessions.c[name] for name in ("origin", "begun_at", "seen_at", "confirmed_at")),
-            )
-            .join(sessions, sessions.c.operator == operators.c.name)
-            .where(sessions.c.token == kept, operators.c.disabled_at.is_(None))
-        )
-        with self.register.state.reading(PART) as connection:
-            row = connection.execute(query).one_or_none()
+        row = next(iter(self.register.state.look(PART, _SESSION, kept=kept)), None)
         if row is None or not _lasts(row, now, self.limits):
             raise LoginNeededError(detail=Said("the session has ended", "会话已结束"))
         if now - instant(row.seen_at) >= SEEN_EVERY:

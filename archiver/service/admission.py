@@ -116,13 +116,14 @@ def _token(request: Request, service: Service) -> ServiceToken:
     return found
 
 
-def visitor(request: Request) -> Visitor:
+# Not in a thread, as what is no coroutine would be: each hop costs more than these do.
+async def visitor(request: Request) -> Visitor:
     """Return whoever `admit` has let in."""
     found: Visitor = request.state.visitor
     return found
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """Return the service that a request reached."""
     found: Service = request.app.state.service
     return found

@@ -96,7 +96,7 @@ def create_app(
     """
     configured = installation.configuration
     section = configured.service
-    desk = Desk.at(installation)
+    desk = Desk.at(installation).remembering()
     table = {**API, **(pages.table if pages else {})}
     opened = library or Library.open(installation)
     database, clock, gauges = installation.state, installation.clock, Gauges()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from archiver.access_log import AccessRecord, Asked, Entry, Outcome
+from archiver.access_log import AccessRecord, Asked, Entry, Guard, Outcome
 from archiver.access_log.question import question_tokens
 from archiver.desk import Desk
 from archiver.errors import ArchiverError
@@ -155,6 +155,10 @@ class Counter:
             name=self.token.subject, role=Role.BUYER, origin=origin[:200], confirmed_at=NEVER
         )
         self._require_budget()
+        self._require_clear(person, command)
+        return person
+
+    def _require_clear(self, person: Person, command: str) -> None:
         try:
             self.unusual(self.desk.watch.require_clear(person, command))
         except BlockedError as error:
@@ -162,14 +166,23 @@ class Counter:
             raise refused(
                 403, "blocked", "This address or site asked for too much", "该地址或站点查询过多"
             ) from None
-        return person
 
-    def _require_budget(self) -> None:
+    def _guard(self, person: Person, before: Sequence[Entry]) -> None:
+        """Refuse an answer beyond what may be asked: `AccessLog.record` asks when it is alone.
+
+        Raises:
+            ProblemError: The budget has been spent by questions of the same moment.
+            OvertakenError: The watch would block now.
+        """
+        self._require_budget([one for one in before if one.operator == person.name])
+        self.desk.watch.require_still_clear(person, before)
+
+    def _require_budget(self, before: Sequence[Entry] = ()) -> None:
         since = self.library.archive.clock.now() - DAY
         tally = self.desk.access_log.tally(
             five=since, hour=since, day=since, week=since, operator=self.token.subject
         )
-        if tally.asked_day >= self.token.daily_budget:
+        if tally.with_more(before).asked_day >= self.token.daily_budget:
             raise refused(
                 429,
                 "budget-spent",
@@ -185,10 +198,12 @@ class Counter:
             self.desk, person, Grounds(purpose=PURPOSE), shelf.finder, self.library.scanner(shelf)
         )
         answering.coverage = holdings.coverage(shelf.index, stale=shelf.stale)
+        answering.guard = lambda before: self._guard(person, before)
+        answering.overtaken = lambda command: self._require_clear(person, command)
         target = self._target(shelf, facts[0])
         number = [Asked(kind=facts[0].kind, token=target)]
         if self.codes.guarded(target):
-            self._record("find", Outcome.MISSED, person, number, detail="guarded")
+            self._missed(person, number)
             return None
         known = {one.source for one in answering.coverage.sources}
         source = asked.source if asked.source in known else None
@@ -197,9 +212,22 @@ class Counter:
         if not answered.orders:
             self.codes.guessed(target)
         elif self.codes.guarded(target):  # many were sent at once: the right one was one of them
-            self._record("find", Outcome.MISSED, person, number, detail="guarded")
+            self._missed(person, number)
             return None
         return answered
+
+    def _missed(self, person: Person, number: Sequence[Asked]) -> None:
+        """Record a "no" to a number that has been guessed at too often: it counts as any other."""
+        self._record(
+            "find",
+            Outcome.MISSED,
+            person,
+            number,
+            detail="guarded",
+            guard=lambda before: self._require_budget(
+                [one for one in before if one.operator == person.name]
+            ),
+        )
 
     def _target(self, shelf: Shelf, number: Fact) -> str:
         (one,) = shelf.finder.sought([number])
@@ -225,6 +253,7 @@ class Counter:
         *,
         objects: Sequence[str] = (),
         detail: str | None = None,
+        guard: Guard | None = None,
     ) -> AccessRecord:
         return self.desk.access_log.record(
             Entry(
@@ -239,5 +268,6 @@ class Counter:
                 orders=orders,
                 count=len(orders),
                 detail=detail,
-            )
+            ),
+            guard,
         )

@@ -2,15 +2,16 @@
 
 A request with the header `Idempotency-Key` is done once for each key, operator or token, and route,
 within a day; sent again it gets the first answer, and where that held a secret, the word that it
-was given already. Which request it was is kept as a keyed hash. (IETF httpapi, draft
-"The Idempotency-Key HTTP Header Field".)
+was given already. While it is worked on the key is held for a minute: one whose node has died may
+then be sent again, though nobody knows how far it came. Which request it was is kept as a keyed
+hash. (IETF httpapi, draft "The Idempotency-Key HTTP Header Field".)
 """
 
 import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -36,6 +37,8 @@ from archiver.tokens import derive_key
 HEADER: Final = "idempotency-key"
 LASTS: Final = timedelta(hours=24)
 LONGEST: Final = 128
+LEASE: Final = timedelta(minutes=1)
+"""For so long a request that is under way keeps its key: writes take seconds at most."""
 
 _metadata: Final = MetaData()
 _writes: Final = Table(
@@ -89,26 +92,27 @@ class Writes:
             raise refused(400, "idempotency-key", "No such key is possible", "幂等键无效")
         name = self._digest(f"{who}\0{route}\0{key}")
         asked = self._digest(json.dumps(request, sort_keys=True, default=str))
-        if (earlier := self._begun(name, asked)) is not None:
+        now = self.clock.now()
+        if (earlier := self._begun(name, asked, now)) is not None:
             return earlier
+        # Whose lease has ended may find that it is another's by now.
+        ours = (_writes.c.name == name) & (_writes.c.at == stamp(now))
         try:
             status, answer = act()
         except BaseException:
             with self.state.writing(PART) as connection:  # nothing was done: it may be tried again
-                connection.execute(delete(_writes).where(_writes.c.name == name))
+                connection.execute(delete(_writes).where(ours))
             raise
         told = json.dumps(dict(answer), ensure_ascii=False) if kept else None
         with self.state.writing(PART) as connection:
-            connection.execute(
-                update(_writes).where(_writes.c.name == name).values(status=status, answer=told)
-            )
+            connection.execute(update(_writes).where(ours).values(status=status, answer=told))
         return status, answer
 
-    def _begun(self, name: str, asked: str) -> Answer | None:
+    def _begun(self, name: str, asked: str, now: datetime) -> Answer | None:
         """Note that it is begun; return the answer, if it was done before."""
-        now = self.clock.now()
         with self.state.writing(PART) as connection:
-            connection.execute(delete(_writes).where(_writes.c.at < stamp(now - LASTS)))
+            dead = _writes.c.status.is_(None) & (_writes.c.at <= stamp(now - LEASE))
+            connection.execute(delete(_writes).where((_writes.c.at < stamp(now - LASTS)) | dead))
             row = connection.execute(select(_writes).where(_writes.c.name == name)).one_or_none()
             if row is None:
                 connection.execute(insert(_writes).values(name=name, request=asked, at=stamp(now)))

@@ -43,8 +43,14 @@ and counts as unavailable."""
 
 
 @contextmanager
-def translated(place: str) -> Iterator[None]:
+def translated(
+    place: str, driver: type[Exception] | tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
     """Turn what the database or its driver raises inside into our errors.
+
+    Args:
+        place: Where the database is.
+        driver: The driver's own errors, where it is asked without SQLAlchemy around it.
 
     Raises:
         StateUnavailableError: It did not answer, was busy, or broke off.
@@ -60,6 +66,11 @@ def translated(place: str) -> Iterator[None]:
         raise StateUnavailableError(place=place, detail=_BUSY) from None
     except sa.exc.DBAPIError as error:
         told = _told(error.orig, place)
+        if told is None:
+            raise
+        raise told from None
+    except driver as error:
+        told = _told(error, place)
         if told is None:
             raise
         raise told from None

@@ -45,6 +45,8 @@ from archiver.stores.preconditions import (
 # Keys never have a component that begins with a dot, so these two are out of their reach.
 _DRAFTS: Final = ".drafts"
 _LOCK: Final = ".lock"
+_REMEMBERED: Final = 10_000
+"""Versions; of more, all are looked for again."""
 PATIENCE: Final = timedelta(seconds=60)
 """How long to wait for others who change the folders; each takes milliseconds."""
 _TICK: Final = timedelta(seconds=1)
@@ -83,6 +85,8 @@ class DirectoryStore:
     def __init__(self, root: Path, clock: Clock) -> None:
         self._root = root.absolute()
         self._clock = clock
+        self._paths: dict[tuple[str, str | None], Path] = {}
+        """Where versions lie that were read before: partitions are read again and again."""
 
     def put(self, key: str, body: BinaryIO, *, retain_until: datetime) -> StoredObject:
         """Store `body` durably with its retention, or store nothing; see `ObjectStore`.
@@ -133,17 +137,26 @@ class DirectoryStore:
         self, key: str, version_id: str | None = None, *, start: int = 0, length: int | None = None
     ) -> bytes:
         """Return bytes of a version, or of the latest one, from `start`."""
+        known = self._paths.get((key, version_id))
+        if known is not None:
+            # A version is one file under one name for as long as it is there.
+            with suppress(FileNotFoundError), _disk_errors(self._root, FileNotFoundError):
+                return _read(known, start, length)
+            self._paths.pop((key, version_id), None)
         require_key(key)
         with _disk_errors(self._root):
             version = self._find(key, version_id)
             try:
-                with version.path.open("rb") as file:
-                    file.seek(start)
-                    return file.read(-1 if length is None else length)
+                content = _read(version.path, start, length)
             except FileNotFoundError as error:
                 raise ObjectMissingError(
                     key=key, detail=Said("deleted just now", "刚刚被删除")
                 ) from error
+        if version_id is not None:
+            if len(self._paths) >= _REMEMBERED:
+                self._paths.clear()
+            self._paths[key, version_id] = version.path
+        return content
 
     def list_versions(self, prefix: str) -> Iterator[VersionEntry]:
         """Yield every version below `prefix`, in S3's order of keys, then newest first."""
@@ -308,10 +321,27 @@ def _settle(key: str, existing: _Version, sha256: str, until: datetime) -> Store
     return require_lock_covers(_stored(key, existing), until)
 
 
+def _read(path: Path, start: int, length: int | None) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        left = os.fstat(descriptor).st_size - start
+        wanted = left if length is None else min(left, length)
+        parts, at = [], start
+        while at < start + wanted and (part := os.pread(descriptor, start + wanted - at, at)):
+            parts.append(part)
+            at += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
-def _disk_errors(root: Path) -> Iterator[None]:
+def _disk_errors(root: Path, passed: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+    """Turn the system's errors into ours, but for one that is `passed` on."""
     try:
         yield
+    except passed:
+        raise
     except OSError as error:
         detail = f"{root}: {error.strerror or type(error).__name__}"
         if error.errno in _NOT_OURS:

@@ -75,6 +75,17 @@ def run(
     )
 
 
+def cpu_seconds_of(root: int) -> float:
+    """Return the processor time that a running process and all below it have taken until now."""
+    ticks = 0
+    for pid in _tree(root):
+        with suppress(OSError):
+            # Behind the name, which may hold anything: utime and stime (proc(5)).
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 class _Peak:
     """The largest sum seen."""
 

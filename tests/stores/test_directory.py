@@ -187,3 +187,22 @@ def test_a_process_that_stands_still_with_the_lock_does_not_stop_the_others_for_
         assert store.get("a") == b"a"
     assert caught.value.exit is Exit.TRY_LATER
     store.put("b", io.BytesIO(b"b"), retain_until=until)
+
+
+def test_a_version_that_was_read_before_is_read_from_where_it_lies_now(
+    store: DirectoryStore, root: Path, clock: FrozenClock, tmp_path: Path
+) -> None:
+    stored = store.put(KEY, io.BytesIO(CONTENT), retain_until=LATER)
+    assert store.get(KEY, stored.version_id, start=2, length=3) == CONTENT[2:5]
+    (path,) = version_files(root)
+    path.rename(tmp_path / "aside")
+    with pytest.raises(ObjectMissingError):
+        store.get(KEY, stored.version_id)
+
+    (tmp_path / "aside").rename(path.with_name(path.name.replace("20290305", "20290306")))
+    assert store.get(KEY, stored.version_id) == CONTENT
+    assert store.get(KEY, stored.version_id, start=len(CONTENT) + 9) == b""
+    clock.instant = LATER.replace(year=2030)
+    store.delete_version(KEY, stored.version_id)
+    with pytest.raises(ObjectMissingError):
+        store.get(KEY, stored.version_id)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi.responses import JSONResponse
 
 from archiver.lookup.answering import Answered
 from archiver.lookup.diagnosis import diagnose as findings_of
@@ -16,8 +17,8 @@ from archiver.service.questions import Find, One
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
 
-@router.post("/find")
-def find(asked: Find, service: Served, visited: Visited) -> dict[str, Any]:
+@router.post("/find", response_model=dict[str, Any])
+def find(asked: Find, service: Served, visited: Visited) -> JSONResponse:
     """Find orders that have all that is given, newest first, in pages.
 
     `answer` is `found`, `never_archived`, `not_yet_archived` or `disposed`; `as_of` is the last
@@ -30,7 +31,8 @@ def find(asked: Find, service: Served, visited: Visited) -> dict[str, Any]:
         sources = [one.source for one in desk.coverage.sources]
         answered = desk.find(asked.question(desk.zone, sources))
         service.told_of(seat.unusual)
-        return {**answer_fields(answered, desk.asker.role), **lacks(answered)}
+        # It is JSON already: here it is written in this very thread, and not looked through again.
+        return JSONResponse({**answer_fields(answered, desk.asker.role), **lacks(answered)})
 
 
 @router.post("/show")
