@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 import stamina
+from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader, create_loader
-from botocore.session import Session
+from botocore.session import get_session
 from botocore.utils import parse_timestamp
 
 from archiver.errors import ConfigurationError, Said, StoreAccessError
@@ -149,13 +150,10 @@ def open_bucket(
         _require_plain(endpoint)
     login = login or Login()
     try:
-        client = _session(login.profile).create_client(
+        client = _session(login).client(
             "s3",
             region_name=region,
             endpoint_url=endpoint,
-            aws_access_key_id=login.access_key,
-            aws_secret_access_key=login.secret_key,
-            aws_session_token=login.session_token,
             config=Config(
                 connect_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
@@ -178,22 +176,29 @@ def open_bucket(
         raise StoreAccessError(detail=str(error)) from error
     prefix = parts.path.strip("/")
     return Bucket(
-        client=cast("S3Client", client),
+        client=client,
         name=parts.netloc,
         prefix=f"{prefix}/" if prefix else "",
         patience=patience,
     )
 
 
-def _session(profile: str | None) -> Session:
+def _session(login: Login) -> Session:
     """Return a session of its own: whatever stands in environment and files is read anew.
 
     Only the service's description is common to all of this process: parsing it is nine tenths of
     what a client costs.
     """
-    session = Session(profile=profile)
-    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
-    parsers = session.get_component("response_parser_factory")
+    core = get_session()
+    session = Session(
+        botocore_session=core,
+        profile_name=login.profile,
+        aws_access_key_id=login.access_key,
+        aws_secret_access_key=login.secret_key,
+        aws_session_token=login.session_token,
+    )
+    core.register_component("data_loader", _models(core.get_config_variable("data_path")))
+    parsers = core.get_component("response_parser_factory")
     parsers.set_parser_defaults(timestamp_parser=instant)
     return session
 
