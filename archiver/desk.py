@@ -18,7 +18,6 @@ from typing import ClassVar, Final, TypeVar
 from archiver import policy
 from archiver.access_log import AccessLog, AccessRecord, Entry, Outcome
 from archiver.access_log.entry import place_of
-from archiver.decoys import Decoys
 from archiver.errors import ArchiverError, Said
 from archiver.operators import Approvals, Logins, Register, Session
 from archiver.operators.held import Held
@@ -138,11 +137,6 @@ class Desk:
         )
 
     @cached_property
-    def decoys(self) -> Decoys:
-        """What only a thief asks for."""
-        return Decoys(state=self.installation.state, clock=self.installation.clock)
-
-    @cached_property
     def held(self) -> Held:
         """What this host's account holds of sessions."""
         return Held(folder=_state_home(self.installation), archive=self.archive)
@@ -212,6 +206,26 @@ class Desk:
             )
             self.record(command, Outcome.DENIED, session, purpose=purpose, case=case, detail="role")
             raise NotAllowedError(detail=said)
+
+    def confirmed(self, command: str, session: Session, code: Callable[[], str]) -> Session:
+        """Return the session of somebody who has just shown that it is he, if a command takes that.
+
+        Args:
+            command: As in `archiver.policy.FRESH`; of any other one nothing is asked.
+            session: His.
+            code: Asks for a code of his phone; not called while the last one is fresh.
+
+        Raises:
+            CodeRefusedError: It is wrong, old or used; that is recorded.
+            LoginDelayedError: Too many wrong attempts; that is recorded, too.
+        """
+        if command not in policy.FRESH or session.is_fresh(self.installation.clock.now()):
+            return session
+        try:
+            return self.logins.confirm(session, code())
+        except ArchiverError as error:
+            self.record(command, Outcome.FAILED, session, detail=error.code)
+            raise
 
     def record(
         self,

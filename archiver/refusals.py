@@ -106,6 +106,19 @@ class CodeRefusedError(ArchiverError):
     zh = "动态码有误或已被使用，请等待下一个"
 
 
+class CodeNeededError(ArchiverError):
+    """A command that takes a fresh code was given none."""
+
+    exit = Exit.FIX_REQUEST
+    code = "code-needed"
+    en = (
+        "{command} takes a fresh code of your phone: the next line of standard input, behind a "
+        "password where there is one; or log in again first"
+    )
+    zh = "{command} 需要新的手机动态码：请在标准输入的下一行给出（有密码时在其后），或先重新登录"
+    next = "archiver login NAME"
+
+
 class ApprovalNeededError(ArchiverError):
     """Somebody else has to agree first."""
 

@@ -201,6 +201,12 @@ def different_orders(entries: Sequence[Entry]) -> int:
     return len(listed) + sum(max(one.shown - len(one.orders), 0) for one in shown)
 
 
+def discreet(said: Said) -> Said:
+    """Return what whoever asks may hear of it: never that something was a decoy."""
+    decoys, _ = MEASURES[DECOYS]
+    return Said("questions without an answer", "无结果的查询") if decoys in said.en else said
+
+
 # --- blocks ---------------------------------------------------------------------------------------
 
 _metadata: Final = MetaData()
@@ -291,12 +297,12 @@ class Watch:
                     and not timedelta() <= now - asker.confirmed_at < CONFIRMED_FOR
                 ):
                     self._deny(asker, command, f"second-factor {judged.measure}")
-                    raise SecondFactorNeededError(detail=judged.said)
+                    raise SecondFactorNeededError(detail=discreet(judged.said))
                 elif judged.level is not Level.CALM:
                     alarms.append(judged)
             if found is not None:
                 self._deny(asker, command, f"blocked {subject.name}")
-                raise BlockedError(release=release_words(subject.name), detail=found.said)
+                raise BlockedError(release=release_words(subject.name), detail=discreet(found.said))
         return alarms
 
     def _subjects(self, asker: Watched) -> Iterator["_Subject"]:

@@ -123,6 +123,8 @@ class Answering:
     zone: ZoneInfo
     decoyed: Callable[[Sequence[str]], bool] = lambda _tokens: False
     """Tells whether one of these tokens is a decoy's."""
+    sprung: Callable[[Asker, AccessRecord], None] = lambda _asker, _record: None
+    """Told of each question for a decoy, once it is on record: whoever asked is not."""
 
     def find(self, question: Question) -> Answered:
         """Answer a question with a page of orders.
@@ -253,15 +255,18 @@ class Answering:
             )
         if lacking and answer == "never_archived":
             answer = "not_yet_archived"  # not findable yet: nobody may say never
+        outcome = Outcome.ANSWERED if found.orders else self._missed(command, question)
         record = self._record(
             command,
             question,
-            Outcome.ANSWERED if found.orders else self._missed(question),
+            outcome,
             objects=found.objects,
             orders=[one.order["order_id"] for one in found.orders],
             detail=None if found.orders else answer,
             approval=approval,
         )
+        if outcome is Outcome.DECOYED:
+            self.sprung(self.asker, record)
         return Answered(
             record=record,
             answer=answer,
@@ -272,9 +277,10 @@ class Answering:
             lacking=lacking,
         )
 
-    def _missed(self, question: Question) -> Outcome:
+    def _missed(self, command: str, question: Question) -> Outcome:
         tokens = [one.token for one in self._asked(question.facts)]
-        return Outcome.DECOYED if self.decoyed(tokens) else Outcome.MISSED
+        with self._recording_failures(command, question):
+            return Outcome.DECOYED if self.decoyed(tokens) else Outcome.MISSED
 
     def _require(self, command: str, question: Question) -> None:
         """Refuse what the role does not allow, and record the refusal."""

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -101,6 +101,8 @@ def create_app(
     opened = library or Library.open(installation)
     database, clock, gauges = installation.state, installation.clock, Gauges()
     token_key = opened.holdings.keys.search.token_key
+    teller = Teller(installation=installation, archive=desk.archive, count=gauges.count)
+    opened.holdings = replace(opened.holdings, sprung=teller.sprung)
     service = Service(
         installation=installation,
         config=config.absolute(),
@@ -109,7 +111,7 @@ def create_app(
         surveyor=Surveyor(installation=installation, archive=opened.archive),
         flood=Flood(per_minute=section.requests_per_minute, now=seconds),
         gauges=gauges,
-        teller=Teller(installation=installation, archive=desk.archive, count=gauges.count),
+        teller=teller,
         tokens=Tokens(state=database, clock=clock),
         codes=Codes(state=database, clock=clock, token_key=token_key),
         writes=Writes(state=database, clock=clock, token_key=token_key),

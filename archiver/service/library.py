@@ -28,6 +28,7 @@ from archiver.reading_room import (
     has_manifest,
     index_of_today,
     person_at,
+    renew_decoys,
 )
 from archiver.watch import Judgement
 from archiver.wiring import Installation
@@ -118,6 +119,7 @@ class Library:
         """
         with self._refreshing:
             old = self._shelf
+            renew_decoys(self.installation, self.holdings.keys)
             if has_manifest(self.archive, old.index.covered().manifest + 1):
                 index, stale = index_of_today(self.installation, self.archive, Unseen())
             else:

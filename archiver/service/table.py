@@ -33,7 +33,7 @@ class Admits:
     command: str | None = None
     """As in `archiver.policy.COMMANDS`; None: any role."""
     fresh: bool = False
-    """A code must have been given within `FRESH_FOR`."""
+    """A code must have been given within `archiver.operators.logins.FRESH_FOR`."""
     page: bool = False
     """It is a page of the console: who is not logged in is sent to the log-in."""
     form: bool = False
