@@ -444,19 +444,11 @@ def test_an_ssh_connection_is_told_and_does_not_change_the_place(office: Office)
     assert place_of(desk.origin) == desk.place
 
 
-def grow_stale(office: Office, by: int = 360) -> None:
-    """Let everybody's last code be so many seconds older."""
-    update = f"UPDATE operator_sessions SET confirmed_at = confirmed_at - {by * 1_000_000}"
-    with sqlite3.connect(office.terminal.folder / "state.db") as connection:
-        connection.execute(update)
-    connection.close()
-
-
 def test_what_is_sensitive_takes_a_fresh_code_behind_any_password(office: Office) -> None:
     office.add("sue", "support")
     office.terminal.json("token", "add", "shop")
     before = office.terminal.json("operator", "list").document["operators"]
-    grow_stale(office)
+    office.grow_stale()
     cases = [
         ("operator", "add", "eve", "--role", "support"),
         ("operator", "reset", "sue"),
@@ -481,10 +473,10 @@ def test_what_is_sensitive_takes_a_fresh_code_behind_any_password(office: Office
     code = office.code("root")
     assert office.terminal.json(*cases[0], stdin=f"{PASSWORD}\n{code}\n").exit == 0
     assert office.terminal.json(*cases[2]).exit == 0  # for five minutes no other is asked for
-    grow_stale(office)
+    office.grow_stale()
     again = office.terminal.json(*cases[4], stdin=f"{code}\n")
     assert again.codes == ["code-refused"]
-    grow_stale(office, by=-360)
+    office.grow_stale(by=-360)
     failed = [line for line in log_of(office) if line[2] == "failed"]
     assert [line[0] for line in failed] == [
         *("operator add", "operator reset", "operator disable", "token add", "token revoke"),
@@ -498,7 +490,7 @@ def test_an_approver_whose_last_code_is_old_is_asked_for_one(office: Office) -> 
     office.add("carol", "compliance")
     number = request_of(office, "carol", "D1")
     office.login("kai")
-    grow_stale(office)
+    office.grow_stale()
     assert office.terminal.json("approve", str(number)).codes == ["code-needed"]
     assert office.terminal.json("approvals").document["approvals"][0]["state"] == "waiting"
     granted = office.terminal.json("approve", str(number), stdin=f"{office.code('kai')}\n")

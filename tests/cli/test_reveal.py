@@ -180,20 +180,18 @@ def test_a_decoy_is_in_the_index_alone_and_compliance_hears_of_who_asks(
         assert not any("decoy" in alarm["code"] + alarm["message"] for alarm in alarms_of(one))
     outcomes = [one["outcome"] for one in library.log() if one["command"] in ("find", "show")]
     assert outcomes[-3:] == ["decoyed", "missed", "decoyed"]
-    for lang in ("en_US.UTF-8", "zh_CN.UTF-8"):
-        third = library.ask("sue", "show", "DECOY-2", *asked, lang=lang)
-        assert not any(
-            "decoy" in one["message"] + one["code"] or "诱饵" in one["message"]
-            for one in alarms_of(third)
-        )
+    third = library.ask("sue", "show", "DECOY-2", *asked)
+    blocked = library.ask("sue", "show", "DECOY-2", *asked, lang="zh_CN.UTF-8")
+    assert blocked.codes == ["blocked"]
+    for one in (third, blocked):
+        assert not any("decoy" in alarm["message"] for alarm in alarms_of(one))
+        assert not any("诱饵" in alarm["message"] for alarm in alarms_of(one))
 
     gone = library.ask("carol", "decoy", "remove", str(listed[0]["number"]))
     assert (gone.document["count"], gone.document["decoys"]) == (1, 1)
     gone = library.ask("carol", "decoy", "remove", "--kind", "order", stdin="DECOY-2\n")
     assert (gone.document["count"], gone.document["decoys"]) == (1, 0)
     assert library.ask("carol", "decoy", "remove").codes == ["request"]
-    library.ask("dora", "find", "--order", "DECOY-1", *asked)
-    assert library.log()[-1]["outcome"] == "missed"
     assert "no decoys" in library.see("carol", "decoy", "list").out
 
 
