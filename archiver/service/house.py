@@ -14,6 +14,7 @@ from archiver.service.codes import Codes
 from archiver.service.couriers import Courier
 from archiver.service.flood import Flood
 from archiver.service.gauges import Gauges
+from archiver.service.jobs import Jobs
 from archiver.service.library import Library
 from archiver.service.once import Writes
 from archiver.service.peers import Network
@@ -46,6 +47,8 @@ class Service:
     teller: Teller
     tokens: Tokens
     codes: Codes
+    jobs: Jobs
+    """Exports under way on this node."""
     writes: Writes
     courier: Courier | None
     """Who carries buyers' codes; None: nobody, and buyers are shown no secrets."""
