@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -17,7 +18,7 @@ PLAIN = {"case": "公调证字12号", "first": "2026-03-02", "last": "2026-03-03
 """What is shown within a case is no harvest (README, "Watch")."""
 
 
-def begun(browser: Browser, **asked: object) -> httpx.Response:
+def begun(browser: Browser, **asked: str | int | None) -> httpx.Response:
     return browser.post("/v1/exports", {**PLAIN, **asked})
 
 
@@ -121,7 +122,8 @@ def test_a_repeated_beginning_begins_nothing_and_files_do_not_pile_up(world: Wor
 def test_how_far_an_export_is_is_told_while_it_runs(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    carol, begins = world.operator("carol"), []
+    carol = world.operator("carol")
+    begins: list[Callable[[], None]] = []
     monkeypatch.setattr(world.service.jobs, "begin", begins.append)
     export = begun(carol).json()
     assert (export["state"], export["percent"], export["count"]) == ("running", None, None)
