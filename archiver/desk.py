@@ -24,7 +24,7 @@ from archiver.operators.held import Held
 from archiver.operators.logins import Limits as SessionLimits
 from archiver.operators.passwords import STANDARD, Costs
 from archiver.policy import ROLES
-from archiver.refusals import LoginNeededError, NotAllowedError
+from archiver.refusals import NoOperatorError, NotAllowedError
 from archiver.roots import create_secret_file, read_secret_file
 from archiver.watch import Limits, Watch
 from archiver.wiring import Installation
@@ -72,18 +72,11 @@ class Desk:
         """The register of operators.
 
         Raises:
-            LoginNeededError: There is no operator yet.
+            NoOperatorError: There is no operator yet.
             KeyUnavailableError: There are operators, and their key is not here.
         """
         if not self.has_operators():
-            raise LoginNeededError(
-                detail=Said(
-                    "there is no operator yet; the owner of the configuration makes the first: "
-                    "archiver operator add NAME --role administrator",
-                    "尚无操作员；由配置文件的所有者创建首位："
-                    "archiver operator add NAME --role administrator",
-                )
-            )
+            raise NoOperatorError
         return self._register(self._key())
 
     def owners_register(self) -> Register:

@@ -19,6 +19,15 @@ class LoginNeededError(ArchiverError):
     next = "archiver login NAME"
 
 
+class NoOperatorError(LoginNeededError):
+    """There is no operator yet: nobody could log in."""
+
+    code = "no-operator"
+    en = "There is no operator yet; the owner of the configuration makes the first"
+    zh = "尚无操作员；由配置文件的所有者创建首位"
+    next = "archiver operator add NAME --role administrator"
+
+
 class PurposeMissingError(ArchiverError):
     """A question about people's orders has to say why it is asked."""
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 import click
 
@@ -52,7 +52,30 @@ _GRAVER: Final = (Exit.FORBIDDEN, Exit.ALARM, Exit.BUG)
 
 
 class Program(click.Group):
-    """The group whose `main` turns every end into a report."""
+    """The group whose `main` turns every end into a report; its help goes the way of a newcomer."""
+
+    parts: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Headings, and the names of the commands below them."""
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the commands part by part, not by the alphabet."""
+        widest = max(map(len, self.commands))
+        limit = formatter.width - 6 - widest
+        shown = {name for names in self.parts.values() for name in names}
+        more = {"More 其他": tuple(sorted(set(self.commands) - shown))}
+        parts = [*self.parts.items(), *((more.items()) if any(more.values()) else ())]
+        for heading, names in parts:
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [
+                        (f"{name:{widest}}", self.commands[name].get_short_help_str(limit))
+                        for name in names
+                    ]
+                )
 
     def main(  # type: ignore[override]  # click's overloads promise what this need not
         self,
@@ -123,14 +146,20 @@ def program() -> None:
     """
 
 
-for _command in (
-    *(demo, init, source, prove_lock, nightly, sight, backfill, reconcile, verify, status),
-    *(ledger, signer, schedule),
-    *(rebuild_index, update_index, find, show, why, diagnose, prove, reveal, report),
-):
-    program.add_command(_command)
-for _command in (operator, login, logout, approvals, approve, access, serve, token, decoy):
-    program.add_command(_command)
+_PARTS: Final = {
+    "Begin 开始": (demo, init, source, prove_lock, schedule),
+    "Seal and check 封存与校验": (
+        *(nightly, status, verify, sight, backfill, reconcile, ledger, signer),
+    ),
+    "Orders 订单": (
+        *(find, show, diagnose, why, reveal, prove, report, serve, update_index, rebuild_index),
+    ),
+    "People 人员": (login, logout, operator, approvals, approve, access, token, decoy),
+}
+for _heading, _commands in _PARTS.items():
+    Program.parts[_heading] = tuple(str(one.name) for one in _commands)
+    for _command in _commands:
+        program.add_command(_command)
 
 
 def main() -> None:

@@ -249,8 +249,9 @@ def courier_of(installation: Installation) -> Courier | None:
         try:
             tls_context(ca)
         except OSError as error:
-            said = f"[codes] smtp_ca = {ca}: {error.strerror or type(error).__name__}"
-            raise ConfigurationError(detail=said) from None
+            said, place = error.strerror or type(error).__name__, f"[codes] smtp_ca = {ca}"
+            detail = Said(f"{place}: {said}", f"{place}：{said}")
+            raise ConfigurationError(detail=detail) from None
         return SmtpCourier(
             host=section.smtp_host,
             port=section.smtp_port,

@@ -60,7 +60,7 @@ def log_of(office: Office) -> list[tuple[str, str | None, str, str | None]]:
 
 def test_the_first_operator_is_made_by_the_host_and_the_others_by_him(founded: Terminal) -> None:
     office = Office(founded)
-    assert founded.json("login", "root", stdin="a\nb\n").codes == ["login-needed"]
+    assert founded.json("login", "root", stdin="a\nb\n").codes == ["no-operator"]
     refused = office.add("sue", "support")
     assert (refused.exit, refused.codes) == (2, ["request"])
 

@@ -39,6 +39,8 @@ def test_all_orders_of_a_question_come_as_one_file_once(world: World) -> None:
     file = carol.post(f"/v1/exports/{export}/file")
     assert file.headers["content-type"].startswith("text/csv")
     assert file.headers["archiver-access"] == told["access"]
+    name = f"orders-{told['access'].replace('/', '-')}.csv"
+    assert file.headers["content-disposition"] == f'attachment; filename="{name}"'
     assert {row["order_id"] for row in rows_of(file)} == {row["no"] for row in world.rows}
     entry = world.log(1)[0]
     assert (entry.command, entry.outcome, entry.count) == (
@@ -66,7 +68,7 @@ def test_an_export_is_its_sessions_alone(world: World) -> None:
 def test_an_export_takes_a_fresh_code_and_what_can_be_meant(world: World) -> None:
     carol = world.operator("carol")
     before = world.desk.access_log.head()
-    wrong = [
+    wrong: list[dict[str, str | int]] = [
         {"format": "pdf"},
         {"limit": 5},
         {"first": "2026-03-09"},
@@ -74,8 +76,8 @@ def test_an_export_takes_a_fresh_code_and_what_can_be_meant(world: World) -> Non
     ]
     for one in wrong:
         assert begun(carol, **one).status_code in (400, 422), one
-    for one, title in (({"purpose": "x"}, "request"), ({"order": "D000001"}, "purpose-missing")):
-        nothing = carol.post("/v1/exports", one).json()
+    for body, title in (({"purpose": "x"}, "request"), ({"order": "D000001"}, "purpose-missing")):
+        nothing = carol.post("/v1/exports", body).json()
         assert (nothing["state"], nothing["access"]) == ("failed", None)
         assert nothing["error"]["title"] == title
     assert world.desk.access_log.head() != before  # it failed, and that is on record
