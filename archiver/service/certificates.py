@@ -48,8 +48,7 @@ def usable(certificate: Path, key: Path, now: datetime) -> Certificate:
     Raises:
         ConfigurationError: It cannot; the message names the setting and the file, no content.
     """
-    chain = _chain(certificate)
-    leaf = chain[0]
+    leaf = _chain(certificate)[0]  # browsers find their own way past others that are over
     if _spki(_private(key)) != _spki(leaf):
         raise _refused(
             "tls_key",
@@ -57,18 +56,15 @@ def usable(certificate: Path, key: Path, now: datetime) -> Certificate:
             f"it is not the key of {certificate}",
             f"它不是 {certificate} 的私钥",
         )
-    for one in chain:
-        begins, ends = one.not_valid_before_utc, one.not_valid_after_utc
-        if not begins <= now <= ends:
-            raise _refused(
-                "tls_certificate",
-                certificate,
-                f"it is valid from {begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} UTC, not now",
-                f"有效期为 {begins:%Y-%m-%d %H:%M} 至 {ends:%Y-%m-%d %H:%M}（UTC），现在无效",
-            )
-    return Certificate(
-        certificate=certificate, key=key, ends_at=min(one.not_valid_after_utc for one in chain)
-    )
+    begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    if not begins <= now <= ends:
+        raise _refused(
+            "tls_certificate",
+            certificate,
+            f"it is valid from {begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} UTC, not now",
+            f"有效期为 {begins:%Y-%m-%d %H:%M} 至 {ends:%Y-%m-%d %H:%M}（UTC），现在无效",
+        )
+    return Certificate(certificate=certificate, key=key, ends_at=ends)
 
 
 def _chain(path: Path) -> list[x509.Certificate]:

@@ -139,6 +139,19 @@ def test_a_token_is_shown_once_listed_without_it_and_ended(library: Library) -> 
     assert not any(secret.encode() in path.read_bytes() for path in library.terminal.files())
 
 
+def test_a_file_of_orders_takes_a_fresh_code(library: Library, tmp_path: Path) -> None:
+    (row,) = library.rows(DONE.format(8))
+    file = tmp_path / "orders.csv"
+    asked = ("find", "--order", row["order_sn"], *CASE, "--output", str(file))
+    library.office.grow_stale()
+    assert library.ask("carol", *asked).codes == ["code-needed"]
+    assert library.ask("carol", *asked, stdin="000000\n").codes == ["code-refused"]
+    assert not file.exists()
+    library.office.grow_stale(by=-360)
+    assert library.ask("carol", *asked).document["count"] == 1
+    assert row["order_sn"] in file.read_text("utf-8")
+
+
 def test_a_decoy_is_in_the_index_alone_and_compliance_hears_of_who_asks(
     library: Library, receiver: Receiver
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from archiver import policy
 from archiver.policy import FIELDS, Role, Visibility, visibility
 from archiver.service.pages.console import TABLE
 from archiver.service.routes import sessions
@@ -107,6 +108,15 @@ def test_the_table_of_routes_is_the_one_that_stands_here(world: World) -> None:
     assert set(world.service.table) == {*EXPECTED, *TABLE}  # pages: test_pages_matrix.py
     assert set(API) == set(EXPECTED)
     assert {route for route, rule in API.items() if rule.fresh} == FRESH
+
+
+def test_a_fresh_code_is_for_the_same_acts_here_as_on_the_command_line() -> None:
+    """Taking a file is no act of its own: the export was begun with a code."""
+    acts = {(m, path): rule for (m, path), rule in API.items() if m != "GET" and rule.command}
+    fresh = {route for route, rule in acts.items() if rule.command in policy.FRESH}
+    assert fresh - FRESH == {("POST", "/v1/exports/{export}/file")}
+    assert fresh >= FRESH
+    assert set(policy.COMMANDS) >= policy.FRESH
 
 
 @pytest.mark.parametrize("who", ["nobody", "site", "sue", "carol", "kai", "audrey", "root"])
