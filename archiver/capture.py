@@ -156,9 +156,7 @@ class Capture:
         self._inheritance = Inheritance(self.archive, self.known, self.mapped.source.name)
 
     def batches(self) -> Iterator[Batch | None]:
-        """Yield batches as they fill up, and None after each page.
-
-        The last ones come when the source is exhausted.
+        """Yield batches as they fill up, None after each page, the last when there are no more.
 
         Raises:
             RepeatedIdsError: See there. What was yielded must not be named by a manifest.

@@ -19,16 +19,16 @@ from archiver import policy
 from archiver.access_log import AccessLog, AccessRecord, Entry, Outcome
 from archiver.access_log.entry import place_of
 from archiver.access_log.recent import Recent
-from archiver.decoys import Decoys
 from archiver.errors import ArchiverError, Said
+from archiver.judging import Limits
 from archiver.operators import Approvals, Logins, Register, Session
 from archiver.operators.held import Held
 from archiver.operators.logins import Limits as SessionLimits
 from archiver.operators.passwords import STANDARD, Costs
 from archiver.policy import ROLES
-from archiver.refusals import LoginNeededError, NotAllowedError
+from archiver.refusals import NoOperatorError, NotAllowedError
 from archiver.roots import create_secret_file, read_secret_file
-from archiver.watch import Limits, Watch
+from archiver.watch import Watch
 from archiver.wiring import Installation
 
 OPERATOR_VARIABLE: Final = "ARCHIVER_OPERATOR"
@@ -74,18 +74,11 @@ class Desk:
         """The register of operators.
 
         Raises:
-            LoginNeededError: There is no operator yet.
+            NoOperatorError: There is no operator yet.
             KeyUnavailableError: There are operators, and their key is not here.
         """
         if not self.has_operators():
-            raise LoginNeededError(
-                detail=Said(
-                    "there is no operator yet; the owner of the configuration makes the first: "
-                    "archiver operator add NAME --role administrator",
-                    "尚无操作员；由配置文件的所有者创建首位："
-                    "archiver operator add NAME --role administrator",
-                )
-            )
+            raise NoOperatorError
         return self._register(self._key())
 
     def owners_register(self) -> Register:
@@ -137,11 +130,6 @@ class Desk:
             clock=self.installation.clock,
             limits=Limits(**section.model_dump()),
         )
-
-    @cached_property
-    def decoys(self) -> Decoys:
-        """What only a thief asks for."""
-        return Decoys(state=self.installation.state, clock=self.installation.clock)
 
     @cached_property
     def held(self) -> Held:
@@ -220,6 +208,26 @@ class Desk:
             )
             self.record(command, Outcome.DENIED, session, purpose=purpose, case=case, detail="role")
             raise NotAllowedError(detail=said)
+
+    def confirmed(self, command: str, session: Session, code: Callable[[], str]) -> Session:
+        """Return the session of somebody who has just shown that it is he, if a command takes that.
+
+        Args:
+            command: As in `archiver.policy.FRESH`; of any other one nothing is asked.
+            session: His.
+            code: Asks for a code of his phone; not called while the last one is fresh.
+
+        Raises:
+            CodeRefusedError: It is wrong, old or used; that is recorded.
+            LoginDelayedError: Too many wrong attempts; that is recorded, too.
+        """
+        if command not in policy.FRESH or session.is_fresh(self.installation.clock.now()):
+            return session
+        try:
+            return self.logins.confirm(session, code())
+        except ArchiverError as error:
+            self.record(command, Outcome.FAILED, session, detail=error.code)
+            raise
 
     def record(
         self,

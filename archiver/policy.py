@@ -329,6 +329,7 @@ COMMANDS: Final[Mapping[str, frozenset[Role]]] = {
     "approve": frozenset({_C, _K}),
     "access log": frozenset({_C, _A}),
     "decoy add": frozenset({_C}),
+    "decoy list": frozenset({_C}),
     "decoy remove": frozenset({_C}),
     "buyer code": frozenset({Role.BUYER}),
     "buyer reveal": frozenset({Role.BUYER}),
@@ -338,6 +339,25 @@ COMMANDS: Final[Mapping[str, frozenset[Role]]] = {
 }
 """Commands that need a person. What only checks or seals (`nightly`, `status`, `verify`, `access
 verify`) shows nobody's data and needs none."""
+
+
+FRESH: Final = frozenset(
+    {
+        "approve",
+        "export",
+        "operator add",
+        "operator disable",
+        "operator release",
+        "operator reset",
+        "token add",
+        "token revoke",
+        "decoy add",
+        "decoy list",
+        "decoy remove",
+    }
+)
+"""Commands that a session alone does not do: they take a code of the last minutes, wherever they
+are given. `reveal` takes one of its own each time."""
 
 
 def may_run(role: Role, command: str) -> bool:

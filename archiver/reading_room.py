@@ -4,20 +4,25 @@ Responsible for what a question needs and for letting go of it again. Opens the 
 the reveal root. Asks who it is before anything else is opened.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from archiver import layout
+from archiver.access_log import AccessRecord
 from archiver.archive import Archive
+from archiver.decoys import Decoys
 from archiver.desk import Desk
-from archiver.errors import AnotherRunError, LocalDiskError
+from archiver.errors import AnotherRunError, LocalDiskError, StateUnavailableError
 from archiver.index import Index, IndexKeys, PartitionPlace
+from archiver.index.planted import Planted
+from archiver.judging import Judgement
 from archiver.lookup.absence import Coverage, coverage_of
-from archiver.lookup.answering import Answering, Grounds, filters_of
+from archiver.lookup.answering import Answering, Asker, Grounds, filters_of
 from archiver.lookup.finding import Finder, FoundOrder
 from archiver.lookup.opening import BaseKeys, Opener
 from archiver.lookup.period import Period, period_of
@@ -28,12 +33,13 @@ from archiver.policy import Role
 from archiver.ports import Progress
 from archiver.retention import Rule
 from archiver.retired import read_retirements
-from archiver.watch import Judgement
-from archiver.wiring import Installation
+from archiver.wiring import SEARCH, Installation
 from schemas.documents import Manifest
 
 FETCHERS: Final = 16
 """GETs at once: each waits for the store most of its time."""
+
+log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,8 @@ class ReadingRoom:
     progress: Progress
     unusual: Sequence[Judgement]
     """What the watch found unusual and let pass."""
+    sprung: Sequence[AccessRecord]
+    """Records of questions here for a decoy: for compliance, never for whoever asked."""
 
     def require_approval(self, kind: str, question: Question) -> int | None:
         """Take somebody else's approval for what support does with many orders at once.
@@ -108,6 +116,10 @@ class Holdings:
     archive: Archive
     keys: IndexKeys
     opener: Opener
+    planted: Planted
+    """The decoys that this host's index has."""
+    sprung: Callable[[Asker, AccessRecord], None] = lambda _asker, _record: None
+    """Told of each question for one of them."""
 
     @classmethod
     def open(cls, installation: Installation, executor: Executor) -> "Holdings":
@@ -119,7 +131,9 @@ class Holdings:
         archive = installation.archive()
         keys = IndexKeys.open(archive, installation.base_root(archive))
         opener = Opener(archive, BaseKeys(archive, keys.base), executor)
-        return cls(archive=archive, keys=keys, opener=opener)
+        planted = Planted(installation.index_folder / SEARCH, keys.search.token_key)
+        renew_decoys(installation, keys)
+        return cls(archive=archive, keys=keys, opener=opener, planted=planted)
 
     def finder(self, index: Index) -> Finder:
         """Return what finds orders by an index."""
@@ -160,7 +174,8 @@ class Holdings:
             coverage=self.coverage(finder.index, stale=False),
             stepped=lambda tokens: desk.watch.stepped(person, tokens),
             zone=self.archive.rules.zone,
-            decoyed=desk.decoys.among,
+            decoyed=self.planted.among,
+            sprung=self.sprung,
             guard=lambda before: desk.watch.require_still_clear(person, before),
             overtaken=lambda command: desk.watch.require_clear(person, command),
         )
@@ -191,7 +206,10 @@ def reading_room(
     person = person_at(desk, session)
     unusual = desk.watch.require_clear(person, command)
     with ThreadPoolExecutor(FETCHERS, "lookup") as executor:
-        holdings = Holdings.open(installation, executor)
+        sprung: list[AccessRecord] = []
+        holdings = replace(
+            Holdings.open(installation, executor), sprung=lambda _, record: sprung.append(record)
+        )
         index, lags = index_of_today(installation, holdings.archive, progress)
         finder = holdings.finder(index)
         scanner = Scanner(finder=finder, progress=progress)
@@ -208,6 +226,7 @@ def reading_room(
                 answering=answering,
                 progress=progress,
                 unusual=unusual,
+                sprung=sprung,
             )
         finally:
             index.close()
@@ -268,6 +287,25 @@ def index_of_today(
             raise
         return installation.index(archive), True
     return installation.index(archive), False
+
+
+def decoys_of(installation: Installation, keys: IndexKeys) -> Decoys:
+    """Return the register of what only a thief asks for, as a lookup host reads it."""
+    token_key = keys.search.token_key
+    return Decoys(state=installation.state, clock=installation.clock, token_key=token_key)
+
+
+def renew_decoys(installation: Installation, keys: IndexKeys) -> None:
+    """Write the decoys that the state has into this host's index: behind each build of it, too.
+
+    Where the state does not answer, those of before stand: without it nobody gets an answer.
+    """
+    if not installation.has_state():
+        return  # nobody is here who could have planted one
+    try:
+        decoys_of(installation, keys).publish(installation.index_folder / SEARCH)
+    except StateUnavailableError as error:
+        log.warning("decoys not renewed", extra={"code": error.code})
 
 
 def has_manifest(archive: Archive, number: int) -> bool:

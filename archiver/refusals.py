@@ -19,6 +19,15 @@ class LoginNeededError(ArchiverError):
     next = "archiver login NAME"
 
 
+class NoOperatorError(LoginNeededError):
+    """There is no operator yet: nobody could log in."""
+
+    code = "no-operator"
+    en = "There is no operator yet; the owner of the configuration makes the first"
+    zh = "尚无操作员；由配置文件的所有者创建首位"
+    next = "archiver operator add NAME --role administrator"
+
+
 class PurposeMissingError(ArchiverError):
     """A question about people's orders has to say why it is asked."""
 
@@ -113,6 +122,19 @@ class CodeRefusedError(ArchiverError):
     code = "code-refused"
     en = "The code is wrong or was used before; wait for the next one"
     zh = "动态码有误或已被使用，请等待下一个"
+
+
+class CodeNeededError(ArchiverError):
+    """A command that takes a fresh code was given none."""
+
+    exit = Exit.FIX_REQUEST
+    code = "code-needed"
+    en = (
+        "{command} takes a fresh code of your phone: the next line of standard input, behind a "
+        "password where there is one; or log in again first"
+    )
+    zh = "{command} 需要新的手机动态码：请在标准输入的下一行给出（有密码时在其后），或先重新登录"
+    next = "archiver login NAME"
 
 
 class ApprovalNeededError(ArchiverError):

@@ -93,6 +93,8 @@ class CodesSection(Section):
     smtp_tls: Literal["starttls", "implicit", "none"] = "starttls"
     smtp_user: str | None = None
     smtp_password_env: str | None = None
+    smtp_ca: Path | None = None
+    """The authority of a mail server of one's own, PEM; default: those that this host trusts."""
     sender: Annotated[str, StringConstraints(pattern=r"^[^\s@]+@[^\s@]+$")] | None = None
 
     @model_validator(mode="after")
@@ -106,6 +108,12 @@ class CodesSection(Section):
             raise ValueError(message)
         if (self.sendmail or self.smtp_host) and self.sender is None:
             message = Said("sender is missing: who the mail is from", "缺少 sender：邮件发件人")
+            raise ValueError(message)
+        if (self.smtp_user is None) != (self.smtp_password_env is None):
+            message = Said(
+                "smtp_user and smtp_password_env belong together",
+                "smtp_user 与 smtp_password_env 须同时给出",
+            )
             raise ValueError(message)
         local = self.smtp_host in ("localhost", "127.0.0.1", "::1", None)
         if self.smtp_tls == "none" and not local:

@@ -47,6 +47,13 @@ def announced(report: Report, call: Call) -> Report:
     return replace(report, alarms=[*report.alarms, *more]) if more else report
 
 
+def whispered(call: Call) -> None:
+    """Send alarms that whoever called does not see; what cannot be sent waits for the next run."""
+    if call.installed is not None:
+        report = Report(exit=Exit.FORBIDDEN, alarms=call.whispers)
+        list(_sent(report, call, call.installed))  # not even a failure is told here
+
+
 def _written(report: Report, call: Call, installation: "Installation") -> Iterator[ArchiverError]:
     """Write the metrics file, if there is to be one."""
     path = installation.textfile

@@ -25,7 +25,20 @@ def opened_room(call: Call, command: str, why: "Grounds") -> "Iterator[ReadingRo
         reading_room(call.installation(), command, why, bar) as room,
     ):
         call.archive = room.archive.id
-        yield room
+        try:
+            yield room
+        finally:
+            call.whispers += [_sprung(call, room, str(record)) for record in room.sprung]
+
+
+def _sprung(call: Call, room: "ReadingRoom", record: str) -> Alarm:
+    """Return that somebody asked for a decoy: he himself must not see that it was one."""
+    asker = room.answering.asker
+    return Alarm(
+        code="decoy",
+        message=call.words("people.decoy", name=asker.name, place=asker.origin, access=record),
+        next=call.next("archiver access log"),
+    )
 
 
 def alarms_of(call: Call, answered: "Answered", room: "ReadingRoom") -> "list[Alarm]":

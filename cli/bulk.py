@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from archiver.errors import RequestError, Said
 from cli.options import Call
+from cli.people import fresh
 from cli.report import Report
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def exported(call: Call, room: "ReadingRoom", question: "Question", output: Path
     from archiver.lookup.telling import answer_fields
     from cli.answers import alarms_of, exit_of
 
+    fresh(call, room.desk, room.session, "export")
     approval = room.require_approval("export", question)
     answered = room.answering.export(replace(question, limit=MOST_ORDERS), approval=approval)
     role = room.answering.asker.role

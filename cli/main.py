@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 import click
 
@@ -52,7 +52,30 @@ _GRAVER: Final = (Exit.FORBIDDEN, Exit.ALARM, Exit.BUG)
 
 
 class Program(click.Group):
-    """The group whose `main` turns every end into a report."""
+    """The group whose `main` turns every end into a report; its help goes the way of a newcomer."""
+
+    parts: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Headings, and the names of the commands below them."""
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the commands part by part, not by the alphabet."""
+        widest = max(map(len, self.commands))
+        limit = formatter.width - 6 - widest
+        shown = {name for names in self.parts.values() for name in names}
+        more = {"More 其他": tuple(sorted(set(self.commands) - shown))}
+        parts = [*self.parts.items(), *((more.items()) if any(more.values()) else ())]
+        for heading, names in parts:
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [
+                        (f"{name:{widest}}", self.commands[name].get_short_help_str(limit))
+                        for name in names
+                    ]
+                )
 
     def main(  # type: ignore[override]  # click's overloads promise what this need not
         self,
@@ -93,6 +116,8 @@ class Program(click.Group):
         if isinstance(ended, Report) and call.installed is not None:
             ended = _announced(ended, call)
         code = publish(ended, call) if isinstance(ended, Report) else int(ended or 0)
+        if call.whispers:  # behind the answer, which must not be told from others by its time
+            _whispered(call)
         if standalone_mode:
             sys.exit(code)
         return code
@@ -121,14 +146,20 @@ def program() -> None:
     """
 
 
-for _command in (
-    *(demo, init, source, prove_lock, nightly, sight, backfill, reconcile, verify, status),
-    *(ledger, signer, schedule),
-    *(rebuild_index, update_index, find, show, why, diagnose, prove, reveal, report),
-):
-    program.add_command(_command)
-for _command in (operator, login, logout, approvals, approve, access, serve, token, decoy):
-    program.add_command(_command)
+_PARTS: Final = {
+    "Begin 开始": (demo, init, source, prove_lock, schedule),
+    "Seal and check 封存与校验": (
+        *(nightly, status, verify, sight, backfill, reconcile, ledger, signer),
+    ),
+    "Orders 订单": (
+        *(find, show, diagnose, why, reveal, prove, report, serve, update_index, rebuild_index),
+    ),
+    "People 人员": (login, logout, operator, approvals, approve, access, token, decoy),
+}
+for _heading, _commands in _PARTS.items():
+    Program.parts[_heading] = tuple(str(one.name) for one in _commands)
+    for _command in _commands:
+        program.add_command(_command)
 
 
 def main() -> None:
@@ -161,6 +192,15 @@ def _announced(report: Report, call: Call) -> Report:
         return announced(report, call)
     except Exception as error:  # noqa: BLE001  see above
         return replace(report, alarms=[*report.alarms, *_bug(error, call).alarms])
+
+
+def _whispered(call: Call) -> None:
+    """Tell compliance what whoever called must not see; nothing of it reaches him."""
+    from cli.announce import whispered
+
+    with suppress(Exception):
+        sys.stdout.flush()
+        whispered(call)
 
 
 def _usage(error: click.ClickException, call: Call) -> Report:

@@ -17,6 +17,7 @@ from cli.report import Report, with_config
 if TYPE_CHECKING:
     from archiver.metrics import Survey
     from archiver.wiring import Installation
+    from cli.report import Alarm
     from cli.texts import Words
 
 P = ParamSpec("P")
@@ -43,6 +44,8 @@ class Call:
     """The configuration, as soon as it is read."""
     survey: "Survey | None" = None
     """What the command has seen of the archive, for metrics."""
+    whispers: "list[Alarm]" = field(default_factory=list)
+    """Alarms for the webhook alone: whoever calls must not learn of them."""
     started: float = field(default_factory=monotonic)
     _words: "Words | None" = field(default=None, repr=False)
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archiver.desk import Desk
+    from archiver.judging import Judgement
     from archiver.operators import Session
-    from archiver.watch import Judgement
 
 
 def desk_of(call: Call) -> "Desk":
@@ -41,7 +41,12 @@ def log_exit(desk: "Desk") -> Exit:
 
 
 def watch_alarms(call: Call, judgements: "Sequence[Judgement]") -> list[Alarm]:
-    """Return what the watch found unusual and let pass: compliance hears of it by the webhook."""
+    """Return what the watch found unusual and let pass: compliance hears of it by the webhook.
+
+    Of decoys it heard already (`people.decoy`), and whoever asks must not.
+    """
+    from archiver.watch import DECOYS
+
     return [
         Alarm(
             code="watch",
@@ -50,6 +55,7 @@ def watch_alarms(call: Call, judgements: "Sequence[Judgement]") -> list[Alarm]:
             ),
         )
         for one in judgements
+        if one.measure != DECOYS
     ]
 
 
@@ -103,6 +109,28 @@ def code_of(call: Call) -> str:
     )
 
 
+def fresh(call: Call, desk: "Desk", session: "Session", command: str) -> "Session":
+    """Return the session of somebody who has just shown that it is he.
+
+    Asks for a code of his phone where a command takes one and the last is older than five minutes.
+
+    Raises:
+        CodeNeededError: Standard input has no line for it; that is recorded.
+        CodeRefusedError: It is wrong, old or used; that is recorded.
+    """
+    from archiver.refusals import CodeNeededError
+
+    def code() -> str:
+        if interactive():
+            return str(click.prompt(call.words("people.fresh"), hide_input=True, err=True))
+        line = sys.stdin.readline()
+        if not line:
+            raise CodeNeededError(command=command)
+        return line.strip()
+
+    return desk.confirmed(command, session, code)
+
+
 def new_password_of(call: Call, name: str) -> str:
     """Return a new password: asked for twice, or the first line of standard input.
 
@@ -124,9 +152,13 @@ def new_password_of(call: Call, name: str) -> str:
 def session_for(call: Call, command: str) -> "tuple[Desk, Session]":
     """Return the desk and the session of an operator who may use a command.
 
+    Where the command takes a fresh code, it is asked for.
+
     Raises:
         LoginNeededError: Nobody is logged in.
         NotAllowedError: His role does not use it; that is recorded.
+        CodeRefusedError: A fresh code is needed, and is wrong; that is recorded.
     """
     desk = desk_of(call)
-    return desk, desk.require(command)
+    session = desk.require(command)
+    return desk, fresh(call, desk, session, command)

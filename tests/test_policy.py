@@ -103,6 +103,7 @@ approvals        no      yes        yes     yes       yes     no
 approve          no      yes        no      yes       no      no
 access-log       no      yes        yes     no        no      no
 decoy-add        no      yes        no      no        no            no
+decoy-list       no      yes        no      no        no            no
 decoy-remove     no      yes        no      no        no            no
 buyer-code       no      no         no      no        no            yes
 buyer-reveal     no      no         no      no        no            yes

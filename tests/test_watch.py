@@ -14,17 +14,10 @@ from archiver.access_log import AccessLog, Asked, Entry, Outcome
 from archiver.access_log.entry import place_of
 from archiver.access_log.question import neighbours, question_tokens
 from archiver.errors import RequestError
+from archiver.judging import Counts, Level, Limits, different_orders, judge
 from archiver.policy import Role
 from archiver.refusals import BlockedError, NotAllowedError, SecondFactorNeededError
-from archiver.watch import (
-    CONFIRMED_FOR,
-    Counts,
-    Level,
-    Limits,
-    Watch,
-    different_orders,
-    judge,
-)
+from archiver.watch import CONFIRMED_FOR, Watch
 from tests.access_log.logs import QUESTION, log_in
 from tests.clock import NOON, FrozenClock
 

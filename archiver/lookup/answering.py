@@ -127,6 +127,8 @@ class Answering:
     """Whether an answer may still go out, asked when it is recorded: nobody else records then."""
     overtaken: Callable[[str], object] = lambda _command: None
     """Refuses, and records it, who may not ask any more, after `guard` has found that."""
+    sprung: Callable[[Asker, AccessRecord], None] = lambda _asker, _record: None
+    """Told of each question for a decoy, once it is on record: whoever asked is not."""
 
     def find(self, question: Question) -> Answered:
         """Answer a question with a page of orders.
@@ -257,16 +259,19 @@ class Answering:
             )
         if lacking and answer == "never_archived":
             answer = "not_yet_archived"  # not findable yet: nobody may say never
+        outcome = Outcome.ANSWERED if found.orders else self._missed(command, question)
         record = self._record(
             command,
             question,
-            Outcome.ANSWERED if found.orders else self._missed(question),
+            outcome,
             objects=found.objects,
             orders=[one.order["order_id"] for one in found.orders],
             detail=None if found.orders else answer,
             approval=approval,
             guard=self.guard,
         )
+        if outcome is Outcome.DECOYED:
+            self.sprung(self.asker, record)
         return Answered(
             record=record,
             answer=answer,
@@ -277,9 +282,10 @@ class Answering:
             lacking=lacking,
         )
 
-    def _missed(self, question: Question) -> Outcome:
+    def _missed(self, command: str, question: Question) -> Outcome:
         tokens = [one.token for one in self._asked(question.facts)]
-        return Outcome.DECOYED if self.decoyed(tokens) else Outcome.MISSED
+        with self._recording_failures(command, question):
+            return Outcome.DECOYED if self.decoyed(tokens) else Outcome.MISSED
 
     def _require(self, command: str, question: Question) -> None:
         """Refuse what the role does not allow, and record the refusal."""

@@ -46,6 +46,8 @@ SEEN_EVERY: Final = timedelta(seconds=30)
 """A session's last use is written down no more often than this."""
 SKEW: Final = timedelta(minutes=5)
 """A session that begins later than this from now is of a clock that was set back."""
+FRESH_FOR: Final = timedelta(minutes=5)
+"""How long a code lets an operator do what `archiver.policy.FRESH` lists."""
 
 
 _SESSION: Final = Look(
@@ -83,6 +85,13 @@ class Session:
     """When he last gave a code."""
     token: str = field(repr=False)
     """What he holds; nobody else has it."""
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Tell whether he has shown by a code within `FRESH_FOR` that it is he.
+
+        On both sides of it: a clock that was set back leaves nobody fresh for hours.
+        """
+        return -FRESH_FOR < now - self.confirmed_at < FRESH_FOR
 
     @property
     def name(self) -> str:

@@ -103,7 +103,7 @@ RULES: Final = (
     ),
     Rule(
         name="ArchiverHarvesting",
-        when=f'sum(increase({_TOLD}{{code=~"watch|blocked|second-factor-needed"}}[10m])) > 0',
+        when=f'sum(increase({_TOLD}{{code=~"watch|decoy|blocked|second-factor-needed"}}[10m])) > 0',
         lasts="0m",
         severity="page",
         en="somebody asks too much: archiver access log",

@@ -7,7 +7,6 @@ is, CSRF, role, fresh code. A role's refusal is on record.
 import hashlib
 import hmac
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -27,8 +26,6 @@ from archiver.service_tokens import ServiceToken
 COOKIE: Final = "__Host-archiver"
 """The prefix makes browsers take it only over TLS (or from this very host), for this host alone."""
 CSRF_HEADER: Final = "x-csrf-token"
-FRESH_FOR: Final = timedelta(minutes=5)
-"""How long a code lets an operator do what is sensitive."""
 SAFE: Final = frozenset({"GET", "HEAD"})
 
 
@@ -160,8 +157,7 @@ def require_fresh(service: Service, session: Session) -> None:
     Raises:
         ProblemError: `POST /v1/session/confirm` comes first.
     """
-    age = service.installation.clock.now() - session.confirmed_at
-    if not -FRESH_FOR < age < FRESH_FOR:
+    if not session.is_fresh(service.installation.clock.now()):
         raise refused(
             403,
             "code-needed",

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from archiver.service.couriers import Courier, courier_of
 from archiver.service.flood import Flood
 from archiver.service.gauges import Gauges
 from archiver.service.house import Service
+from archiver.service.jobs import Jobs, in_a_thread
 from archiver.service.library import Library
 from archiver.service.once import Writes
 from archiver.service.peers import networks
@@ -38,6 +39,7 @@ from archiver.service.problems import (
 from archiver.service.routes import (
     approvals,
     buyers,
+    exports,
     operators,
     orders,
     reveals,
@@ -53,7 +55,8 @@ from archiver.service_tokens import Tokens
 from archiver.wiring import Installation
 
 ROUTERS: Final = tuple(
-    one.router for one in (running, sessions, orders, reveals, approvals, operators, state, buyers)
+    one.router
+    for one in (running, sessions, orders, reveals, exports, approvals, operators, state, buyers)
 )
 
 
@@ -77,6 +80,7 @@ def create_app(
     pause: Callable[[float], Awaitable[None]] = anyio.sleep,
     courier: Courier | None = None,
     background: bool = False,
+    begin: Callable[[Callable[[], None]], None] = in_a_thread,
 ) -> FastAPI:
     """Return the application over an opened archive.
 
@@ -89,6 +93,7 @@ def create_app(
         pause: Waits for so many seconds.
         courier: Who carries buyers' codes, where a test has one.
         background: Look for what was newly sealed now and then; a test does it by itself.
+        begin: Starts an export behind whoever asked.
 
     Raises:
         KeyUnavailableError: The base root is not on this host.
@@ -101,6 +106,8 @@ def create_app(
     opened = library or Library.open(installation)
     database, clock, gauges = installation.state, installation.clock, Gauges()
     token_key = opened.holdings.keys.search.token_key
+    teller = Teller(installation=installation, archive=desk.archive, count=gauges.count)
+    opened.holdings = replace(opened.holdings, sprung=teller.sprung)
     service = Service(
         installation=installation,
         config=config.absolute(),
@@ -109,9 +116,10 @@ def create_app(
         surveyor=Surveyor(installation=installation, archive=opened.archive),
         flood=Flood(per_minute=section.requests_per_minute, now=seconds),
         gauges=gauges,
-        teller=Teller(installation=installation, archive=desk.archive, count=gauges.count),
+        teller=teller,
         tokens=Tokens(state=database, clock=clock),
         codes=Codes(state=database, clock=clock, token_key=token_key),
+        jobs=Jobs(begin),
         writes=Writes(state=database, clock=clock, token_key=token_key),
         courier=courier or courier_of(installation),
         proxies=networks(section.proxies),

@@ -16,6 +16,7 @@ from archiver.access_log import AccessRecord, Asked, Entry, Guard, Outcome
 from archiver.access_log.question import question_tokens
 from archiver.desk import Desk
 from archiver.errors import ArchiverError
+from archiver.judging import Judgement
 from archiver.lookup.answering import Answered, Grounds
 from archiver.lookup.finding import Found, FoundOrder
 from archiver.lookup.question import Conditions, Fact, Question
@@ -32,7 +33,6 @@ from archiver.service.peers import plain
 from archiver.service.problems import refused
 from archiver.service.questions import Mine
 from archiver.service_tokens import ServiceToken
-from archiver.watch import Judgement
 
 PURPOSE: Final = "buyer"
 MOST: Final = 20

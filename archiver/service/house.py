@@ -10,10 +10,12 @@ from typing import Final
 
 from archiver.desk import Desk
 from archiver.errors import ArchiverError
+from archiver.judging import Judgement
 from archiver.service.codes import Codes
 from archiver.service.couriers import Courier
 from archiver.service.flood import Flood
 from archiver.service.gauges import Gauges
+from archiver.service.jobs import Jobs
 from archiver.service.library import Library
 from archiver.service.once import Writes
 from archiver.service.peers import Network
@@ -21,7 +23,6 @@ from archiver.service.surveying import Surveyor
 from archiver.service.table import Table
 from archiver.service.telling import Teller
 from archiver.service_tokens import Tokens
-from archiver.watch import Judgement
 from archiver.wiring import Installation
 
 WEEK: Final = 7
@@ -46,6 +47,8 @@ class Service:
     teller: Teller
     tokens: Tokens
     codes: Codes
+    jobs: Jobs
+    """Exports under way on this node."""
     writes: Writes
     courier: Courier | None
     """Who carries buyers' codes; None: nobody, and buyers are shown no secrets."""

@@ -18,6 +18,7 @@ from archiver.archive import Archive
 from archiver.desk import Desk
 from archiver.errors import ArchiverError
 from archiver.index import Index
+from archiver.judging import Judgement
 from archiver.lookup.answering import Answering, Grounds
 from archiver.lookup.finding import Finder
 from archiver.lookup.scanning import Scanner
@@ -28,8 +29,8 @@ from archiver.reading_room import (
     has_manifest,
     index_of_today,
     person_at,
+    renew_decoys,
 )
-from archiver.watch import Judgement
 from archiver.wiring import Installation
 
 SCAN_FOR: Final = timedelta(seconds=20)
@@ -118,6 +119,7 @@ class Library:
         """
         with self._refreshing:
             old = self._shelf
+            renew_decoys(self.installation, self.holdings.keys)
             if has_manifest(self.archive, old.index.covered().manifest + 1):
                 index, stale = index_of_today(self.installation, self.archive, Unseen())
             else:

@@ -27,6 +27,7 @@ from archiver.refusals import (
     PasswordRefusedError,
     PurposeMissingError,
 )
+from archiver.service.jobs import ExportsBusyError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
@@ -39,6 +40,7 @@ _STATUS: Final[Mapping[type[ArchiverError], int]] = {
     CodeRefusedError: 403,
     ApprovalNeededError: 403,
     AmbiguousError: 409,
+    ExportsBusyError: 429,
     RequestError: 400,
     PurposeMissingError: 400,
     PasswordRefusedError: 400,
@@ -105,7 +107,7 @@ def problem_of(error: ArchiverError) -> Problem:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         retry = RETRY_SECONDS if status == HTTPStatus.SERVICE_UNAVAILABLE else None
         return Problem(status=status, code=error.code, said=_OURS, retry_after=retry)
-    seconds = error.params.get("seconds")
+    seconds = error.params.get("seconds", RETRY_SECONDS)
     return Problem(
         status=status,
         code=error.code,

@@ -4,6 +4,7 @@ Values come in bodies only: an address is written into the logs of whatever it p
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
@@ -43,8 +44,8 @@ class Grounded(Asked):
         return grounds(self.purpose, self.case)
 
 
-class Find(Grounded):
-    """Orders that have all of this, newest first."""
+class Sought(Grounded):
+    """Orders that have all of this."""
 
     order: Text | None = None
     payment_no: Text | None = None
@@ -63,8 +64,6 @@ class Find(Grounded):
     channel: Text | None = None
     amount: Annotated[str, Field(max_length=30)] | None = None
     source: Annotated[str, Field(max_length=64)] | None = None
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 20
-    cursor: Annotated[str, Field(max_length=2_000)] | None = None
 
     def question(self, zone: ZoneInfo, sources: Sequence[str]) -> Question:
         """Return the question.
@@ -93,9 +92,28 @@ class Find(Grounded):
                 source=self.source,
                 sources=sources,
             ),
+        )
+
+
+class Find(Sought):
+    """Orders that have all of this, newest first."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 20
+    cursor: Annotated[str, Field(max_length=2_000)] | None = None
+
+    def question(self, zone: ZoneInfo, sources: Sequence[str]) -> Question:
+        """Return the question, and which page of its answer; raises what `Sought`'s raises."""
+        return replace(
+            super().question(zone, sources),
             limit=self.limit,
             after=parse_cursor(self.cursor) if self.cursor is not None else None,
         )
+
+
+class Export(Sought):
+    """All orders that have all of this, as a file."""
+
+    format: Literal["csv", "xlsx", "parquet", "jsonl"] = "csv"
 
 
 class One(Grounded):

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from archiver.errors import ConfigurationError, Said
 from archiver.sections import ServiceSection
 from archiver.service.app import Pages, create_app
+from archiver.service.certificates import CIPHERS, Certificate, usable
 from archiver.service.connections import Connection
 from archiver.wiring import Installation
 
@@ -21,6 +22,8 @@ BACKLOG: Final = 256
 IDLE_SECONDS: Final = 15
 """A connection on which nothing happens for so long is closed."""
 MAX_CONNECTIONS: Final = 512
+SOON_DAYS: Final = 14
+"""A certificate that ends sooner is worth a warning; it is read when the service starts."""
 
 log: Final = logging.getLogger(__name__)
 
@@ -45,10 +48,11 @@ def serve(
         KeyUnavailableError: The base root is not on this host.
     """
     section = installation.configuration.service
+    shown = _certificate(section, installation)
     with _listening(section) as listening:
         app = create_app(installation, config, pages=pages, background=True)
-        server = _Server(_settings(app, section, installation.folder), section.threads)
-        scheme = "https" if section.tls_certificate else "http"
+        server = _Server(_settings(app, section, shown), section.threads)
+        scheme = "https" if shown else "http"
         host, port = listening.getsockname()[:2]
         ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
         server.run(sockets=[listening])
@@ -74,7 +78,21 @@ class _Server(uvicorn.Server):
         await super().serve(sockets)
 
 
-def _settings(app: FastAPI, section: ServiceSection, folder: Path) -> uvicorn.Config:
+def _certificate(section: ServiceSection, installation: Installation) -> Certificate | None:
+    """Return the TLS files, if there are any; whoever has none is refused before all else."""
+    if section.tls_certificate is None or section.tls_key is None:
+        return None
+    folder, now = installation.folder, installation.clock.now()
+    found = usable(folder / section.tls_certificate, folder / section.tls_key, now)
+    days = (found.ends_at - now).days
+    told = log.warning if days < SOON_DAYS else log.info
+    told("certificate", extra={"ends": f"{found.ends_at:%Y-%m-%d}", "days": days})
+    return found
+
+
+def _settings(
+    app: FastAPI, section: ServiceSection, shown: Certificate | None = None
+) -> uvicorn.Config:
     settings = uvicorn.Config(
         app,
         http=Connection,
@@ -89,8 +107,9 @@ def _settings(app: FastAPI, section: ServiceSection, folder: Path) -> uvicorn.Co
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=section.drain_seconds,
-        ssl_certfile=folder / section.tls_certificate if section.tls_certificate else None,
-        ssl_keyfile=folder / section.tls_key if section.tls_key else None,
+        ssl_certfile=shown.certificate if shown else None,
+        ssl_keyfile=shown.key if shown else None,
+        ssl_ciphers=CIPHERS,
     )
     try:
         settings.load()

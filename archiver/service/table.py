@@ -33,7 +33,7 @@ class Admits:
     command: str | None = None
     """As in `archiver.policy.COMMANDS`; None: any role."""
     fresh: bool = False
-    """A code must have been given within `FRESH_FOR`."""
+    """A code must have been given within `archiver.operators.logins.FRESH_FOR`."""
     page: bool = False
     """It is a page of the console: who is not logged in is sent to the log-in."""
     form: bool = False
@@ -64,6 +64,10 @@ API: Final[Mapping[tuple[str, str], Admits]] = {
     ("POST", "/v1/orders/diagnose"): _person("diagnose"),
     ("POST", "/v1/orders/why"): _person("why"),
     ("POST", "/v1/orders/reveal"): _person("reveal"),
+    ("POST", "/v1/exports"): _person("export", fresh=True),
+    ("GET", "/v1/exports"): _person("export"),
+    ("GET", "/v1/exports/{export}"): _person("export"),
+    ("POST", "/v1/exports/{export}/file"): _person("export"),
     ("GET", "/v1/approvals"): _person("approvals"),
     ("POST", "/v1/approvals/{number}"): _person("approve", fresh=True),
     ("GET", "/v1/operators"): _person("operator list"),

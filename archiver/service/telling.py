@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from archiver.access_log import AccessRecord
 from archiver.errors import ArchiverError, Exit, Said
+from archiver.judging import Judgement, Level
 from archiver.local_files import write_whole
+from archiver.lookup.answering import Asker
 from archiver.refusals import BlockedError, SecondFactorNeededError
-from archiver.watch import Judgement, Level
 from archiver.webhook import deliver
 from archiver.wiring import Installation
 
@@ -67,6 +69,14 @@ class Teller:
             f"已向 {by} 显示卡密，访问记录 {record}",
         )
         self.tell("revealed", said, Exit.DONE, "archiver access log")
+
+    def sprung(self, asker: Asker, record: AccessRecord) -> None:
+        """Tell of a question for a decoy, each time and at once; whoever asked is told nothing."""
+        said = Said(
+            f"{asker.name} asked for a decoy from {asker.origin}, access record {record}",
+            f"{asker.name} 从 {asker.origin} 查询了诱饵，访问记录 {record}",
+        )
+        self.tell("decoy", said, Exit.FORBIDDEN, "archiver access log")
 
     def enrolled(self, name: str, role: str, by: str) -> None:
         """Tell of factors that somebody was given: who gives them could have kept them."""

@@ -53,9 +53,11 @@ def approvals(call: Call, *, everything: bool) -> Report:
     text=(
         "Grant the request of somebody else, or refuse it. Nobody decides on his own request, and "
         "only roles that may decide on this kind do. An approval holds for exactly what was asked, "
-        "for whoever asked, until it is used or expires.\n\n"
+        "for whoever asked, until it is used or expires. Takes a code of your phone where the last "
+        "is older than five minutes (on a pipe: the first line of standard input).\n\n"
         "批准或拒绝他人的请求。任何人都不得批准自己的请求，且仅限有权角色。批准仅对所请求的事项、"
-        "仅对请求人有效，使用后或到期即失效。"
+        "仅对请求人有效，使用后或到期即失效。距上次输入动态码超过五分钟时须再次输入"
+        "（经管道使用时为标准输入第一行）。"
     ),
     examples=("archiver approve 7", "archiver approve 7 --refuse"),
 )

@@ -11,6 +11,7 @@ from cli.options import Call, command
 from cli.people import (
     code_of,
     desk_of,
+    fresh,
     interactive,
     log_alarms,
     log_exit,
@@ -41,9 +42,11 @@ def operator() -> None:
         "Add an operator: password, code of a phone (a QR code to scan), recovery codes on paper. "
         "The new operator types the password himself; on a pipe it is the first line of standard "
         "input. The first operator is an administrator and is made on the host by whoever owns the "
-        "configuration; after that it takes an administrator's session.\n\n"
+        "configuration; after that it takes an administrator's session, and a code of his phone "
+        "where the last is older than five minutes (on a pipe: the line behind the password).\n\n"
         "添加操作员：密码、手机动态码（扫描二维码）、纸质恢复码。密码由新操作员本人输入；经管道使用时为标准"
-        "输入第一行。首位操作员必须是管理员，由配置文件的所有者在本机创建；此后须由管理员登录后添加。"
+        "输入第一行。首位操作员必须是管理员，由配置文件的所有者在本机创建；此后须由管理员登录后添加，"
+        "距其上次输入动态码超过五分钟时须再次输入（经管道使用时为密码之后的一行）。"
     ),
     examples=(
         "archiver operator add root --role administrator",
@@ -69,9 +72,13 @@ def add(call: Call, *, name: str, role: str) -> Report:
     else:
         session, by = None, None
         register = desk.owners_register()
+    if session is not None and interactive():  # his own code, before the new one sits down
+        fresh(call, desk, session, "operator add")
     password = new_password_of(call, name)
     wanted = Role(role)
     register.require_addable(name, wanted, password, by)
+    if session is not None:
+        session = fresh(call, desk, session, "operator add")
     made = desk.acting(
         "operator add",
         session,
@@ -88,10 +95,10 @@ def add(call: Call, *, name: str, role: str) -> Report:
         "Give an operator a new password, a new secret for his phone and new recovery codes; the "
         "old ones and his sessions end at once. For a lost phone. Where no administrator can "
         "log in any more, the owner of the configuration may reset one (--by-owner): that is "
-        "recorded and an alarm.\n\n"
+        "recorded and an alarm. Takes a fresh code like operator add.\n\n"
         "为操作员重新设置密码、手机密钥与恢复码；旧的凭据和会话立即失效。用于手机丢失等情形。"
         "若已没有管理员能够登录，配置文件的所有者可用 --by-owner 重置一位管理员，"
-        "该操作会被记录并告警。"
+        "该操作会被记录并告警。与 operator add 一样需要新的动态码。"
     ),
     examples=(
         "archiver operator reset alice",
@@ -121,10 +128,15 @@ def reset(call: Call, *, name: str, by_owner: bool) -> Report:
                 )
             )
     else:
-        desk, session = session_for(call, "operator reset")
+        desk = desk_of(call)
+        session = desk.require("operator reset")
         register = desk.register
         register.find(name)
+        if interactive():  # his own code, before the other one sits down
+            fresh(call, desk, session, "operator reset")
     password = new_password_of(call, name)
+    if session is not None:
+        session = fresh(call, desk, session, "operator reset")
     made = desk.acting(
         "operator reset", session, lambda: register.reset(name, password), about=name
     )

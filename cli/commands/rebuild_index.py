@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 def rebuild_index(call: Call, *, deep: bool, cards: bool) -> Report:
     """Build it."""
     from archiver.errors import RequestError, Said
+    from archiver.reading_room import renew_decoys
     from cli.screen import Bar
 
     if cards and not deep:
@@ -56,6 +57,7 @@ def rebuild_index(call: Call, *, deep: bool, cards: bool) -> Report:
     with Bar(sys.stderr, call.words("index.progress")) as bar:
         builder = installation.index_builder(archive, bar, cards=cards)
         built = builder.rebuild(catalog.entries, deep=deep)
+    renew_decoys(installation, builder.keys)
     return index_report(call, built)
 
 

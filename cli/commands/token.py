@@ -23,9 +23,9 @@ def token() -> None:
     text=(
         "Make a token for the shop's own site. With it the site asks, through the service, for one "
         "buyer's own orders: by a number together with their contact or account. It is shown once. "
-        "For administrators.\n\n"
+        "For administrators, with a code of the last five minutes.\n\n"
         "为商店网站创建令牌：网站可通过服务为买家查询其本人的订单，须同时给出单号与联系方式（或账号）。"
-        "令牌仅显示一次。供管理员使用。"
+        "令牌仅显示一次。供管理员使用；须有五分钟内的动态码。"
     ),
     examples=("archiver token add shop", "archiver token add shop --daily-budget 5000 --json"),
 )

@@ -21,6 +21,7 @@ from cli.report import Report
 )
 def update_index(call: Call) -> Report:
     """Update it."""
+    from archiver.reading_room import renew_decoys
     from cli.screen import Bar
 
     installation = call.installation()
@@ -29,5 +30,7 @@ def update_index(call: Call) -> Report:
     catalog = installation.catalog(archive)
     catalog.refresh()
     with Bar(sys.stderr, call.words("index.progress")) as bar:
-        built = installation.index_builder(archive, bar).update(catalog.entries)
+        builder = installation.index_builder(archive, bar)
+        built = builder.update(catalog.entries)
+    renew_decoys(installation, builder.keys)
     return index_report(call, built)

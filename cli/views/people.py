@@ -1,13 +1,14 @@
 """Operators, signers, enrolments, approvals and the access log for people."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from zoneinfo import ZoneInfo
 
 import segno
 from rich.console import Console
 
 from archiver.access_log.entry import Chained
+from archiver.decoys import Decoy
 from archiver.operators import Approval, Enrolment, Operator
 from archiver.paperwork import state_of
 from archiver.service_tokens import ServiceToken
@@ -91,6 +92,28 @@ def show_signers(console: Console, call: Call, standing: Standing, zone: ZoneInf
             f"{one.document.created_at.astimezone(zone):%Y-%m-%d}",
             state,
             style="dim" if one.revocation else "",
+        )
+    console.print(shown)
+
+
+def show_decoys(
+    console: Console, call: Call, decoys: Sequence[Decoy], taken: Collection[int], zone: ZoneInfo
+) -> None:
+    """Print decoys, those marked that a buyer has by now."""
+    words = call.words
+    if not decoys:
+        console.print(words("decoy.none"))
+        return
+    names = ("number", "kind", "value", "since", "by", "state")
+    shown = table(*(words(f"column.{name}") for name in names), numbers=(0,), whole=(2,))
+    for place, one in enumerate(decoys, 1):
+        shown.add_row(
+            str(one.number),
+            words(f"decoy.kind.{one.kind}"),
+            plain(one.value),
+            f"{one.planted_at.astimezone(zone):%Y-%m-%d}",
+            one.planted_by,
+            words("decoy.taken" if place in taken else "decoy.stands"),
         )
     console.print(shown)
 

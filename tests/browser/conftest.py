@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from playwright.sync_api import expect
 
 from archiver.desk import Desk
 from archiver.service.pages.console import console
@@ -12,6 +13,9 @@ from tests.conftest import enter_or_say_why
 from tests.operators.people import CHEAP
 from tests.servers import chromium
 from tests.service.world import AWAY, living
+
+# A reveal starts a process, and the machine may be busy with other tests.
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")

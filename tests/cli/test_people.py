@@ -60,7 +60,7 @@ def log_of(office: Office) -> list[tuple[str, str | None, str, str | None]]:
 
 def test_the_first_operator_is_made_by_the_host_and_the_others_by_him(founded: Terminal) -> None:
     office = Office(founded)
-    assert founded.json("login", "root", stdin="a\nb\n").codes == ["login-needed"]
+    assert founded.json("login", "root", stdin="a\nb\n").codes == ["no-operator"]
     refused = office.add("sue", "support")
     assert (refused.exit, refused.codes) == (2, ["request"])
 
@@ -442,3 +442,56 @@ def test_an_ssh_connection_is_told_and_does_not_change_the_place(office: Office)
     desk = Desk.at(replace(installation, environment=environment))
     assert desk.origin == f"{desk.place} ssh:203.0.113.7"
     assert place_of(desk.origin) == desk.place
+
+
+def test_what_is_sensitive_takes_a_fresh_code_behind_any_password(office: Office) -> None:
+    office.add("sue", "support")
+    office.terminal.json("token", "add", "shop")
+    before = office.terminal.json("operator", "list").document["operators"]
+    office.grow_stale()
+    cases = [
+        ("operator", "add", "eve", "--role", "support"),
+        ("operator", "reset", "sue"),
+        ("operator", "disable", "sue"),
+        ("token", "add", "shop-2"),
+        ("token", "revoke", "shop"),
+    ]
+    for words in cases:
+        password = f"{PASSWORD}\n" if words[1] in ("add", "reset") and words[0] != "token" else ""
+        ran = office.terminal.json(*words, stdin=password)
+        assert (ran.exit, ran.codes) == (2, ["code-needed"]), words
+        assert ran.document["alarms"][0]["next"].startswith("archiver login NAME")
+    told = office.terminal.archiver("operator", "disable", "sue", lang="zh_CN.UTF-8")
+    assert "需要新的手机动态码" in told.err
+    assert "archiver login NAME" in told.err
+    wrong = office.terminal.json(*cases[0], stdin=f"{PASSWORD}\n000000\n")
+    assert (wrong.exit, wrong.codes) == (11, ["code-refused"])
+    assert office.terminal.json("operator", "list").document["operators"] == before
+    (token,) = office.terminal.json("token", "list").document["tokens"]
+    assert (token["token"], token["revoked_at"]) == ("shop", None)
+
+    code = office.code("root")
+    assert office.terminal.json(*cases[0], stdin=f"{PASSWORD}\n{code}\n").exit == 0
+    assert office.terminal.json(*cases[2]).exit == 0  # for five minutes no other is asked for
+    office.grow_stale()
+    again = office.terminal.json(*cases[4], stdin=f"{code}\n")
+    assert again.codes == ["code-refused"]
+    office.grow_stale(by=-360)
+    failed = [line for line in log_of(office) if line[2] == "failed"]
+    assert [line[0] for line in failed] == [
+        *("operator add", "operator reset", "operator disable", "token add", "token revoke"),
+        *("operator disable", "operator add", "token revoke"),
+    ]
+    assert [line[3] for line in failed] == ["code-needed"] * 6 + ["code-refused"] * 2
+
+
+def test_an_approver_whose_last_code_is_old_is_asked_for_one(office: Office) -> None:
+    office.add("kai", "custodian")
+    office.add("carol", "compliance")
+    number = request_of(office, "carol", "D1")
+    office.login("kai")
+    office.grow_stale()
+    assert office.terminal.json("approve", str(number)).codes == ["code-needed"]
+    assert office.terminal.json("approvals").document["approvals"][0]["state"] == "waiting"
+    granted = office.terminal.json("approve", str(number), stdin=f"{office.code('kai')}\n")
+    assert granted.document["state"] == "granted"

@@ -1,10 +1,12 @@
 """A card secret is shown once, to compliance, in a case, after two people and a fresh code."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.cli.conftest import Ran
 from tests.cli.library import Library, library
 from tests.servers.receiver import Receiver
 
@@ -137,17 +139,75 @@ def test_a_token_is_shown_once_listed_without_it_and_ended(library: Library) -> 
     assert not any(secret.encode() in path.read_bytes() for path in library.terminal.files())
 
 
-def test_a_decoy_is_planted_as_a_token_and_who_asks_for_it_is_noted(library: Library) -> None:
+def test_a_file_of_orders_takes_a_fresh_code(library: Library, tmp_path: Path) -> None:
+    (row,) = library.rows(DONE.format(8))
+    file = tmp_path / "orders.csv"
+    asked = ("find", "--order", row["order_sn"], *CASE, "--output", str(file))
+    library.office.grow_stale()
+    assert library.ask("carol", *asked).codes == ["code-needed"]
+    assert library.ask("carol", *asked, stdin="000000\n").codes == ["code-refused"]
+    assert not file.exists()
+    library.office.grow_stale(by=-360)
+    assert library.ask("carol", *asked).document["count"] == 1
+    assert row["order_sn"] in file.read_text("utf-8")
+
+
+def test_a_decoy_is_in_the_index_alone_and_compliance_hears_of_who_asks(
+    library: Library, receiver: Receiver
+) -> None:
+    terminal, asked = library.terminal, ("--purpose", "x")
     planted = library.ask("carol", "decoy", "add", "--kind", "order", stdin="DECOY-1\nDECOY-2\n")
     assert (planted.exit, planted.document["count"]) == (0, 2)
     assert library.ask("carol", "decoy", "add", "--kind", "order").codes == ["request"]
-    assert library.ask("sue", "decoy", "add", "--kind", "order").codes == ["not-allowed"]
-    asked = ("--purpose", "x")
+    (row,) = library.rows(DONE.format(7))
+    taken = f"DECOY-3\n{row['order_sn']}\n"
+    refused = library.ask("carol", "decoy", "add", "--kind", "order", stdin=taken)
+    assert "lines 2" in refused.document["alarms"][0]["message"]
+    for words in (("decoy", "add", "--kind", "order"), ("decoy", "list"), ("decoy", "remove", "1")):
+        assert library.ask("sue", *words).codes == ["not-allowed"]
+    listed = library.ask("carol", "decoy", "list").document["decoys"]
+    assert [(one["value"], one["planted_by"], one["taken"]) for one in listed] == [
+        ("DECOY-1", "carol", False),
+        ("DECOY-2", "carol", False),
+    ]
+    assert "DECOY-2" in library.see("carol", "decoy", "list", lang="zh_CN.UTF-8").out
+    assert not any(b"DECOY-1" in path.read_bytes() for path in terminal.files())
+
+    shutil.rmtree(terminal.folder / "index" / "search")  # the index is lost
+    assert terminal.json("rebuild-index").exit == 0
+    before = terminal.config.read_text("utf-8")
+    hook = f'[alarms]\nwebhook_url = "{receiver.url}"\n'
+    terminal.config.write_text(before + hook, "utf-8")
     decoy = library.ask("sue", "find", "--order", "DECOY-1", *asked)
     absent = library.ask("sue", "find", "--order", "ABSENT-1", *asked)
-    assert (decoy.exit, decoy.document["answer"]) == (absent.exit, absent.document["answer"])
-    outcomes = [one["outcome"] for one in library.log() if one["command"] == "find"]
-    assert outcomes[-2:] == ["decoyed", "missed"]
-    assert not any(b"DECOY-1" in path.read_bytes() for path in library.terminal.files())
-    gone = library.ask("carol", "decoy", "remove", "--kind", "order", stdin="DECOY-1\n")
+    shown = library.ask("sue", "show", "DECOY-2", *asked)
+    terminal.config.write_text(before, "utf-8")
+    own = {name: text for name, text in decoy.document.items() if name != "access"}
+    assert own == {name: text for name, text in absent.document.items() if name != "access"}
+    assert shown.document["answer"] == "never_archived"
+    told = [json.loads(request.body)["alarms"] for request in receiver.requests]
+    assert [[alarm["code"] for alarm in alarms] for alarms in told] == [["decoy"], ["decoy"]]
+    assert decoy.document["access"] in told[0][0]["message"]
+    assert "DECOY" not in str(told)
+    for one in (decoy, shown):
+        assert not any("decoy" in alarm["code"] + alarm["message"] for alarm in alarms_of(one))
+    outcomes = [one["outcome"] for one in library.log() if one["command"] in ("find", "show")]
+    assert outcomes[-3:] == ["decoyed", "missed", "decoyed"]
+    third = library.ask("sue", "show", "DECOY-2", *asked)
+    blocked = library.ask("sue", "show", "DECOY-2", *asked, lang="zh_CN.UTF-8")
+    assert blocked.codes == ["blocked"]
+    for one in (third, blocked):
+        assert not any("decoy" in alarm["message"] for alarm in alarms_of(one))
+        assert not any("诱饵" in alarm["message"] for alarm in alarms_of(one))
+
+    gone = library.ask("carol", "decoy", "remove", str(listed[0]["number"]))
     assert (gone.document["count"], gone.document["decoys"]) == (1, 1)
+    gone = library.ask("carol", "decoy", "remove", "--kind", "order", stdin="DECOY-2\n")
+    assert (gone.document["count"], gone.document["decoys"]) == (1, 0)
+    assert library.ask("carol", "decoy", "remove").codes == ["request"]
+    assert "no decoys" in library.see("carol", "decoy", "list").out
+
+
+def alarms_of(ran: Ran) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = ran.document["alarms"]
+    return found

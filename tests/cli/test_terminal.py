@@ -76,4 +76,4 @@ def test_two_passwords_that_differ_make_no_operator(founded: Terminal) -> None:
     )
     assert code == 2, seen
     assert "differ" in seen
-    assert founded.json("login", "root", stdin="a\nb\n").codes == ["login-needed"]
+    assert founded.json("login", "root", stdin="a\nb\n").codes == ["no-operator"]

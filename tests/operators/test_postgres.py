@@ -12,11 +12,12 @@ import pytest
 from archiver.access_log import AccessLog
 from archiver.access_log.entry import decode, digest
 from archiver.access_log.verify import verify_access_log
+from archiver.judging import Limits
 from archiver.operators import Approvals
 from archiver.policy import Role
 from archiver.refusals import BlockedError, LoginRefusedError, NotAllowedError
 from archiver.state import State
-from archiver.watch import Limits, Watch
+from archiver.watch import Watch
 from tests.access_log.logs import ARCHIVE, QUESTION, fill, sql
 from tests.clock import FrozenClock
 from tests.operators.people import PASSWORD, People

@@ -65,6 +65,7 @@ def test_neither_password_nor_secret_nor_recovery_code_stands_in_the_state(
     content = b"".join(path.read_bytes() for path in people.folder.glob("state.db*"))
 
     assert b"carol" in content
+    assert content.count(b"$argon2id$") >= len(people.enrolled)
     planted = [PASSWORD, session.token]
     for made in people.enrolled.values():
         planted += [made.secret, *made.recovery_codes]
@@ -184,7 +185,9 @@ def test_a_password_that_is_guessed_early_is_refused(password: str) -> None:
     assert password not in caught.value.text("en") or len(password) < SHORTEST
 
 
-@pytest.mark.parametrize("password", [PASSWORD, "我家的猫叫做小白喜欢晒太阳", "tr0ub4dor&3 xkcd"])
+@pytest.mark.parametrize(
+    "password", [PASSWORD, "我家的猫叫做小白喜欢晒太阳", "tr0ub4dor&3 xkcd", PASSWORD * 4]
+)
 def test_a_sentence_in_any_language_is_taken(password: str) -> None:
     require_sound(password, "sue")
 

@@ -1,18 +1,13 @@
 """One world for all who ask the service."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from archiver.desk import Desk
 from archiver.service.pages.console import console
 from tests.operators.people import CHEAP
-from tests.service.world import AWAY, World, living
-
-
-def at_once(work: Callable[[], None]) -> None:
-    """Do what a page begins behind whoever looks before the page is answered."""
-    work()
+from tests.service.world import AWAY, World, at_once, living
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ def serving(config: Path, password: str = "") -> Iterator[Node]:
     said = []
     for line in process.stderr:
         said.append(line)
-        if found := re.match(r"Serving at (http://\S+)", line):
+        if found := re.match(r"Serving at (https?://\S+)", line):
             break
     else:
         raise AssertionError("".join(said))

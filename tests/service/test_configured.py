@@ -57,4 +57,6 @@ def test_no_route_takes_a_value_of_an_order_in_its_address(world: World) -> None
         for parameter in operation.get("parameters", ())
         if parameter["in"] in ("path", "query")
     }
-    assert taken == {"number", "name", "everything", "since", "operator", "limit", "cursor"}
+    assert taken == {"number", "name", "everything", "since", "operator", "limit", "cursor"} | {
+        "export"
+    }

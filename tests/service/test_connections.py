@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,5 +129,5 @@ def test_who_has_said_what_he_wants_is_answered_and_may_go_on(line: Line) -> Non
     assert line.wire.closed  # the next head was begun and not ended
 
 
-def test_the_service_takes_connections_so(tmp_path: Path) -> None:
-    assert _settings(FastAPI(), ServiceSection(), tmp_path).http_protocol_class is Connection
+def test_the_service_takes_connections_so() -> None:
+    assert _settings(FastAPI(), ServiceSection()).http_protocol_class is Connection

@@ -6,6 +6,7 @@ nothing that leads elsewhere.
 
 import csv
 import io
+import re
 from datetime import timedelta
 from html import unescape
 from urllib.parse import quote
@@ -236,6 +237,16 @@ def test_what_a_buyer_wrote_is_text_on_every_page(world: World) -> None:
     assert "<script src=//evil" not in carol.page.text
     carol.find('"><script>alert(1)</script>', purpose="'\"><img src=x>")
     assert "<img" not in carol.page.text
+
+
+def test_a_password_is_masked_and_may_be_pasted(world: World) -> None:
+    for page in (world.browser().get("/login"), surfer(world, "root").go("/operators").page):
+        fields = re.findall(r"<input[^>]*name=\"password\"[^>]*>", page.text)
+        assert fields
+        for one in fields:
+            assert 'type="password"' in one
+            assert re.search(r'autocomplete="(current|new)-password"', one)
+            assert "onpaste" not in one
 
 
 def test_an_export_has_no_formulas_and_is_taken_once(world: World) -> None:

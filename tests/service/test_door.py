@@ -197,6 +197,7 @@ def test_methods_that_somebody_invents_do_not_fill_the_metrics(world: World) -> 
         ("GET", "//evil.example/%2f..", 404, "not-found"),
         ("GET", "/v1/session/", 404, "not-found"),
         ("GET", "/docs", 404, "not-found"),
+        ("GET", "/static/", 404, "not-found"),
         ("PUT", "/v1/session", 405, "method-not-allowed"),
         ("TRACE", "/v1/health", 405, "method-not-allowed"),
         ("GET", "/v1/health?" + "x" * 5_000, 414, "too-long"),

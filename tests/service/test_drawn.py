@@ -15,11 +15,11 @@ from archiver.lookup.shown import instant, shown
 from archiver.lookup.timeline import timeline
 from archiver.policy import Role
 from archiver.refusals import ApprovalNeededError
+from archiver.service.jobs import ExportsBusyError, Job, Jobs, Make
 from archiver.service.pages.assurance import coverage_tile, witnesses_block
 from archiver.service.pages.dossier import Dossier, dossier
 from archiver.service.pages.framing import own_path, worded
 from archiver.service.pages.heat import heat, spans
-from archiver.service.pages.jobs import ExportsBusyError, Job, Jobs, Make
 from archiver.service.pages.references import StaleLinkError, seal, unseal
 from archiver.service.pages.shapes import amount, at, duration, size
 from archiver.service.pages.words import Words

@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from archiver import policy
 from archiver.policy import FIELDS, Role, Visibility, visibility
 from archiver.service.pages.console import TABLE
 from archiver.service.routes import sessions
@@ -31,6 +32,10 @@ POST   /v1/orders/show                    no     no   yes yes   no  no     no
 POST   /v1/orders/diagnose                no     no   yes yes   no  no     no
 POST   /v1/orders/why                     no     no   yes yes   no  no     no
 POST   /v1/orders/reveal                  no     no   no  yes   no  no     no
+POST   /v1/exports                        no     no   yes yes   no  no     no
+GET    /v1/exports                        no     no   yes yes   no  no     no
+GET    /v1/exports/{export}               no     no   yes yes   no  no     no
+POST   /v1/exports/{export}/file          no     no   yes yes   no  no     no
 GET    /v1/approvals                      no     no   no  yes   yes yes    yes
 POST   /v1/approvals/{number}             no     no   no  yes   yes no     no
 GET    /v1/operators                      no     no   no  yes   no  yes    yes
@@ -50,6 +55,7 @@ POST   /v1/buyer/reveal                   no     yes  no  no    no  no     no
 """
 FRESH: Final = frozenset(
     {
+        ("POST", "/v1/exports"),
         ("POST", "/v1/approvals/{number}"),
         ("POST", "/v1/operators"),
         ("POST", "/v1/operators/{name}/reset"),
@@ -92,7 +98,8 @@ def asked(world: World, who: str, method: str, path: str, headers: Mapping[str, 
     """Ask a route as somebody, with a body that means nothing to it."""
     world.seconds += 5
     browser = world.operator(who) if who in PEOPLE else world.browser()
-    path = path.replace("{number}", "999999").replace("{name}", "nobody-of-that-name")
+    path = path.replace("{number}", "999999").replace("{export}", "none")
+    path = path.replace("{name}", "nobody-of-that-name")
     body: Any = {"purpose": "x", "case": "y"} if path.endswith("/reveal") else {}
     return is_let_in(browser.ask(method, path, body if method != "GET" else None, headers=headers))
 
@@ -101,6 +108,15 @@ def test_the_table_of_routes_is_the_one_that_stands_here(world: World) -> None:
     assert set(world.service.table) == {*EXPECTED, *TABLE}  # pages: test_pages_matrix.py
     assert set(API) == set(EXPECTED)
     assert {route for route, rule in API.items() if rule.fresh} == FRESH
+
+
+def test_a_fresh_code_is_for_the_same_acts_here_as_on_the_command_line() -> None:
+    """Taking a file is no act of its own: the export was begun with a code."""
+    acts = {(m, path): rule for (m, path), rule in API.items() if m != "GET" and rule.command}
+    fresh = {route for route, rule in acts.items() if rule.command in policy.FRESH}
+    assert fresh - FRESH == {("POST", "/v1/exports/{export}/file")}
+    assert fresh >= FRESH
+    assert set(policy.COMMANDS) >= policy.FRESH
 
 
 @pytest.mark.parametrize("who", ["nobody", "site", "sue", "carol", "kai", "audrey", "root"])
@@ -121,7 +137,8 @@ def test_a_method_that_no_route_has_is_nobodys(world: World) -> None:
         world.seconds += 5
         for method in METHODS:
             if (method, path) not in EXPECTED:
-                answer = carol.ask(method, path.replace("{number}", "1").replace("{name}", "x"))
+                plain = path.replace("{number}", "1").replace("{name}", "x")
+                answer = carol.ask(method, plain.replace("{export}", "x"))
                 assert answer.status_code == 405, (method, path)
 
 

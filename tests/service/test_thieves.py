@@ -16,9 +16,11 @@ import pytest
 
 from archiver.access_log import AccessLog, Asked, Entry, Outcome
 from archiver.access_log.question import neighbours, question_tokens
+from archiver.judging import Counts, Level, Limits, judge
 from archiver.policy import Role
+from archiver.reading_room import decoys_of
 from archiver.refusals import BlockedError, SecondFactorNeededError
-from archiver.watch import Counts, Level, Limits, Watch, judge
+from archiver.watch import Watch
 from tests.access_log.logs import log_in
 from tests.clock import NOON, FrozenClock
 from tests.service.world import Browser, World, hasten
@@ -82,15 +84,21 @@ def test_one_who_has_real_numbers_is_caught_at_the_25th(world: World) -> None:
 
 
 def test_a_decoy_is_answered_like_any_other_no_and_counted(world: World) -> None:
-    keys = world.service.library.holdings.keys.search
-    token = question_tokens(keys.token_key, "order", ["D777777"])
-    world.desk.decoys.plant("order", token, "carol")
+    keys = world.service.library.holdings.keys
+    (token,) = question_tokens(keys.search.token_key, "order", ["D777777"])
+    decoys = decoys_of(world.installation, keys)
+    decoys.plant("order", {token: "D777777"}, "carol")
+    world.service.library.refresh()
     sue = world.operator("sue")
     decoy, absent = sue.find(order="D777777").json(), sue.find(order="D999999").json()
-    for told in (decoy, absent):
-        del told["access"]
+    for answer in (decoy, absent):
+        del answer["access"]
     assert decoy == absent
     assert world.log(2)[0].outcome is Outcome.DECOYED
+    told = world.service.gauges.registry.get_sample_value
+    assert (
+        told("archiver_service_told_total", {"code": "decoy"}) == 1
+    )  # at once, not when he next asks
     sue.find(order="D777777")
     world.later(timedelta(minutes=11))
     assert sue.find(order="D000003").json()["title"] == "second-factor-needed"

@@ -23,7 +23,7 @@ COMPUTED = (
         "search.purpose-",
         "start.example-",
     ),
-    *("nav.", "dossier.", "delivery.", "channel.", "search."),
+    *("nav.", "dossier.", "delivery.", "channel.", "search.", "filter.", "detail."),
 )
 """Names whose last part is computed; page tests run them."""
 

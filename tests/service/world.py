@@ -8,7 +8,7 @@ import asyncio
 import random
 import threading
 import tomllib
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -74,6 +74,11 @@ HOSTILE: Final = {
     "state": "done",
 }
 """What a buyer or a merchant may have written into his own order."""
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """Do what is begun behind whoever asks before he is answered."""
+    work()
 
 
 class Loop:
@@ -312,6 +317,7 @@ def living(
         seconds=lambda: world.seconds,
         pause=pause,
         courier=world.mail,
+        begin=at_once,
     )
     try:
         yield world

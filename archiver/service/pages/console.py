@@ -1,6 +1,5 @@
 """The console as the application takes it: its routes, whom each admits, its view of problems."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from archiver.service.app import Pages
+from archiver.service.jobs import in_a_thread
 from archiver.service.pages import (
     asking,
     deciding,
@@ -18,7 +18,6 @@ from archiver.service.pages import (
     taking,
 )
 from archiver.service.pages.framing import problem_page
-from archiver.service.pages.jobs import Jobs
 from archiver.service.pages.surveying import Surveyor
 from archiver.service.table import Admits, Table, To
 
@@ -68,7 +67,6 @@ class Console(Pages):
     """The console, and what its pages share on one node."""
 
     surveyor: Surveyor
-    jobs: Jobs
 
 
 def console(begin: Callable[[Callable[[], None]], None] | None = None) -> Console:
@@ -80,15 +78,10 @@ def console(begin: Callable[[Callable[[], None]], None] | None = None) -> Consol
     router = APIRouter()
     for part in PARTS:
         router.routes.extend(part.router.routes)
-    start = begin or _in_a_thread
+    start = begin or in_a_thread
     return Console(
         router=router,
         table=TABLE,
         problem=problem_page,
         surveyor=Surveyor(start),
-        jobs=Jobs(start),
     )
-
-
-def _in_a_thread(work: Callable[[], None]) -> None:
-    threading.Thread(target=work, name="console", daemon=True).start()

@@ -17,16 +17,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from archiver import policy
 from archiver.access_log import Outcome
 from archiver.errors import ArchiverError, RequestError
+from archiver.judging import DECOYS, Judgement
 from archiver.operators import Session
 from archiver.policy import Role
-from archiver.service.admission import FRESH_FOR, Visitor, csrf_of, require_csrf
+from archiver.service.admission import Visitor, csrf_of, require_csrf
 from archiver.service.house import Service
 from archiver.service.pages.drawing import Link, Me, Notice, Page, draw
 from archiver.service.pages.references import StaleLinkError, seal, unseal
 from archiver.service.pages.words import LANGUAGES, Words
 from archiver.service.problems import Problem, problem_of
 from archiver.service.routes.sessions import confirmed
-from archiver.watch import Judgement
 
 LANGUAGE: Final = "language"
 """The cookie of the language that somebody has chosen."""
@@ -72,8 +72,7 @@ class Frame:
     @property
     def is_fresh(self) -> bool:
         """Whether a code was given in the last minutes."""
-        age = self.service.installation.clock.now() - self.session.confirmed_at
-        return -FRESH_FOR < age < FRESH_FOR
+        return self.session.is_fresh(self.service.installation.clock.now())
 
     def seal(self, purpose: str, content: Mapping[str, Any]) -> str:
         """Return what stands for something in a link of this session."""
@@ -158,7 +157,10 @@ class Frame:
         return notice_of(problem, self.words), problem.status
 
     def unusual(self, judged: Sequence[Judgement]) -> Sequence[Notice]:
-        """Return a banner for what the watch found unusual and let pass: whoever asks may know."""
+        """Return a banner for what the watch found unusual and let pass: whoever asks may know.
+
+        Of decoys he may not.
+        """
         chinese = self.words.language == "zh"
         return [
             Notice(
@@ -167,6 +169,7 @@ class Frame:
                 next=self.words("watch.next"),
             )
             for one in judged
+            if one.measure != DECOYS
         ]
 
     def record(self, command: str, detail: str | None = None) -> str:

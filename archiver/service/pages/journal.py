@@ -41,8 +41,15 @@ def rows(entries: Iterable[Chained], zone: ZoneInfo, words: Words) -> Sequence[R
 def _row(one: Chained, zone: ZoneInfo, words: Words) -> Row:
     entry, name = one.entry, f"access.{one.entry.outcome}"
     act = f"act.{entry.command.replace(' ', '-')}"
-    filters = " ".join(f"{key}={_plain(value, zone)}" for key, value in entry.filters.items())
-    asked = [f"{value.kind} {value.token[:LETTERS]}" for value in entry.question[:TOKENS]]
+
+    def said(part: str, code: str) -> str:
+        known = f"{part}.{code}"
+        return words(known) if words.knows(known) else code
+
+    filters = [
+        f"{said('filter', key)} {_plain(value, zone)}" for key, value in entry.filters.items()
+    ]
+    asked = [f"{said('kind', one.kind)} {one.token[:LETTERS]}" for one in entry.question[:TOKENS]]
     if len(entry.question) > TOKENS:
         asked.append(f"+{len(entry.question) - TOKENS}")
     why = [text for text in (entry.case, entry.purpose) if text]
@@ -52,13 +59,22 @@ def _row(one: Chained, zone: ZoneInfo, words: Words) -> Row:
         operator=entry.operator or words("access.host"),
         origin=entry.origin.removeprefix("ip:"),
         act=words(act) if words.knows(act) else entry.command,
-        question=", ".join([*asked, *([filters] if filters else [])]),
+        question=" · ".join([*asked, *filters]),
         why=" · ".join(why),
         count=str(entry.count) if entry.count else "",
         outcome=str(entry.outcome),
         said=words(name) if words.knows(name) else str(entry.outcome),
-        detail=entry.detail or "",
+        detail=_detail(entry.detail or "", words),
     )
+
+
+def _detail(detail: str, words: Words) -> str:
+    """Return what stands beside an outcome: codes of ours in words, all else as it is."""
+    decided, _, kind = detail.partition(" ")
+    if decided in ("granted", "refused") and words.knows(f"approval.kind-{kind}"):
+        return words(f"detail.{decided}", kind=words(f"approval.kind-{kind}"))
+    known = f"detail.{detail}"
+    return words(known) if not kind and words.knows(known) else detail
 
 
 def _plain(value: str, zone: ZoneInfo) -> str:

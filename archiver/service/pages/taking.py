@@ -9,11 +9,8 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 
 from archiver.errors import ArchiverError, RequestError, Said
-from archiver.lookup.answering import filters_of
-from archiver.lookup.exporting import FORMATS, MOST_ORDERS, exported
-from archiver.lookup.question import Question, digest
-from archiver.lookup.scanning import Scanner
-from archiver.lookup.shown import shown
+from archiver.lookup.exporting import FORMATS
+from archiver.lookup.question import Question
 from archiver.policy import Role
 from archiver.refusals import (
     ApprovalNeededError,
@@ -21,23 +18,18 @@ from archiver.refusals import (
     LoginNeededError,
     SecondFactorNeededError,
 )
+from archiver.service import exporting
+from archiver.service.jobs import Job, Make
 from archiver.service.library import Seat
 from archiver.service.pages.asked import Asked
 from archiver.service.pages.asking import found_href
 from archiver.service.pages.drawing import Notice
 from archiver.service.pages.forms import Framed, JobForm, QuestionForm, Sealed, StartForm
 from archiver.service.pages.framing import Frame, back_to
-from archiver.service.pages.jobs import Job, Jobs, Make
 from archiver.service.pages.shapes import at
 
 router = APIRouter(include_in_schema=False)
 
-_TYPES: Final = {
-    "csv": "text/csv; charset=utf-8",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "parquet": "application/vnd.apache.parquet",
-    "jsonl": "application/x-ndjson",
-}
 _ELSEWHERE: Final = (LoginNeededError, SecondFactorNeededError, BlockedError)
 
 
@@ -62,7 +54,7 @@ def start(frame: Framed, sent: StartForm) -> Response:
     """Begin an export; support needs somebody else's approval for it."""
     frame.require_form(sent.csrf)
     asked = Asked.of(frame.unseal("question", sent.question))
-    jobs, installation = _jobs(frame), frame.service.installation
+    jobs, installation = frame.service.jobs, frame.service.installation
     try:
         if sent.format not in FORMATS:
             raise RequestError(detail=Said("there is no such format", "没有该格式"))
@@ -91,60 +83,25 @@ def take(frame: Framed, sent: JobForm) -> Response:
     frame.require_form(sent.csrf)
     now = frame.service.installation.clock.now()
     try:
-        job = _jobs(frame).take(frame.session.token, sent.job, now)
+        job = frame.service.jobs.take(frame.session.token, sent.job, now)
     except ArchiverError as error:
         notice, status = frame.notice(error)
         return _listed(frame, "", [notice], status)
-    name = f"orders-{job.access.replace('/', '-')}.{job.format}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(job.content, headers=headers, media_type=_TYPES[job.format])
+    headers = {"Content-Disposition": f'attachment; filename="{exporting.name_of(job)}"'}
+    return Response(job.content, headers=headers, media_type=exporting.TYPES[job.format])
 
 
 def _ready(frame: Frame, asked: Asked) -> Make:
     """Return what makes the file, once whoever has to has agreed."""
-    approval = _approved(frame, asked)
-    return lambda job: _made(frame, asked, job, approval)
+    service, visited, session = frame.service, frame.visitor, frame.session
 
+    def question(seat: Seat) -> Question:
+        return _question(seat, asked)
 
-def _approved(frame: Frame, asked: Asked) -> int | None:
-    """Take somebody else's approval for what support does with many orders at once.
-
-    It is bound to the question by keyed tokens: a plain hash of a telephone number would be one.
-    """
-    if frame.role is not Role.SUPPORT:
-        return None
-    service, desk = frame.service, frame.visitor.desk
-    with service.library.seat(desk, frame.session, "export", asked.why) as seat:
-        question = _question(seat, asked)
-        tokens = [one.token if one else "" for one in seat.finder.sought(question.facts)]
-    filters = ", ".join(f"{name}={text}" for name, text in filters_of(question).items())
-    approval = desk.approvals.require_granted(
-        "export",
-        {"question": digest(question, tokens)},
-        frame.session,
-        said=f"export {filters}".strip(),
+    approval = exporting.approved(service, visited, session, asked.why, question)
+    return lambda job: exporting.made(
+        service, visited, session, asked.why, question, job=job, approval=approval
     )
-    return desk.approvals.consume(approval, frame.session).number
-
-
-def _made(frame: Frame, asked: Asked, job: Job, approval: int | None) -> tuple[bytes, str]:
-    """Return the file and its access record; runs behind whoever asked."""
-    service, visited = frame.service, frame.visitor
-    with service.library.seat(visited.desk, frame.session, "export", asked.why) as seat:
-        question = replace(_question(seat, asked), limit=MOST_ORDERS)
-        answering = seat.answering
-        answering.finder = replace(seat.finder, advance=job.advance)
-        answering.scanner = Scanner(finder=answering.finder, progress=job)
-        if question.facts:
-            facts = [one for one in seat.finder.sought(question.facts) if one]
-            criteria = [one.criterion for one in facts]
-            rows = seat.finder.index.find(criteria, limit=MOST_ORDERS + 1) if facts else []
-            job.start("", len(rows))
-        answered = answering.export(question, approval=approval)
-        service.told_of(seat.unusual)
-        orders = [shown(one.order, frame.role) for one in answered.orders]
-        job.count = len(orders)
-        return exported(job.format, orders, str(answered.record)), str(answered.record)
 
 
 def _question(seat: Seat, asked: Asked) -> Question:
@@ -158,7 +115,7 @@ def _listed(
     frame: Frame, question: str, notices: Sequence[Notice] = (), status: int = HTTPStatus.OK
 ) -> Response:
     now = frame.service.installation.clock.now()
-    jobs = _jobs(frame).of(frame.session.token, now)
+    jobs = frame.service.jobs.of(frame.session.token, now)
     asked = Asked.of(frame.unseal("question", question)) if question else None
     return frame.answer(
         "exports",
@@ -203,8 +160,3 @@ def _said(frame: Frame, asked: Asked) -> str:
     if asked.tab != "all":
         told.append(words(f"tab.{asked.tab}"))
     return " · ".join(told) or words("tab.all")
-
-
-def _jobs(frame: Frame) -> Jobs:
-    found: Jobs = frame.request.app.state.pages.jobs
-    return found

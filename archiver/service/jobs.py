@@ -19,6 +19,8 @@ KEPT: Final = timedelta(minutes=10)
 """How long a file waits to be taken."""
 AT_ONCE: Final = 2
 """Jobs that run on one node: each holds its orders in memory."""
+WAITING: Final = 2
+"""Files of one session that wait to be taken: each is in memory whole."""
 OF_ONE: Final = 5
 """Jobs of one session that are remembered."""
 
@@ -31,8 +33,8 @@ class ExportsBusyError(RequestError):
     """Others are exporting."""
 
     code = "exports-busy"
-    en = "Other exports are under way; try again in a moment"
-    zh = "其他导出正在进行，请稍后重试"
+    en = "Other exports are under way or wait to be taken; take yours, or try again in a moment"
+    zh = "其他导出正在进行或等待下载；请先下载已完成的导出，或稍后重试"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,7 +105,8 @@ class Jobs:
         with self._turn:
             self._forget(clock.now())
             running = [one for one in self._jobs if one.state == "running"]
-            if len(running) >= AT_ONCE or any(one.owner == owner for one in running):
+            mine = [one.state for one in self._jobs if one.owner == owner]
+            if len(running) >= AT_ONCE or "running" in mine or mine.count("ready") >= WAITING:
                 raise ExportsBusyError
             self._jobs.append(job)
         try:
@@ -159,3 +162,8 @@ def _run(job: Job, make: Make) -> None:
     except Exception as error:  # noqa: BLE001  its message might quote an order
         log.error("export failed", extra={"kind": type(error).__name__})  # noqa: TRY400
         job.state = "failed"
+
+
+def in_a_thread(work: Callable[[], None]) -> None:
+    """Begin something behind whoever asked."""
+    threading.Thread(target=work, name="behind", daemon=True).start()
