@@ -45,7 +45,7 @@ def watch_alarms(call: Call, judgements: "Sequence[Judgement]") -> list[Alarm]:
 
     Of decoys it heard already (`people.decoy`), and whoever asks must not.
     """
-    from archiver.watch import DECOYS
+    from archiver.judging import DECOYS
 
     return [
         Alarm(
