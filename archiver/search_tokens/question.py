@@ -75,10 +75,11 @@ class Criterion:
 
     def _is_it(self, value: str) -> bool:
         if value not in self._confirmed:
+            asked = {one for wanted in self.alternatives for _, one in wanted}
+            if value in asked:
+                return True  # the shop writes it as it is compared: most are
             (compared,) = normalised(self.kind, pa.array([value], pa.string())).to_pylist()
-            self._confirmed[value] = any(
-                compared == one for wanted in self.alternatives for _, one in wanted
-            )
+            self._confirmed[value] = compared in asked
         return self._confirmed[value]
 
 
