@@ -8,6 +8,7 @@ key for it.
 
 import base64
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -57,6 +58,9 @@ LISTED: Final = tuple(
 """What a list of orders is made of; a question adds what its facts are confirmed by (`values`).
 Each leaf costs a lookup an eighth of a millisecond."""
 
+KEPT_KEKS: Final = 4_096
+"""A megabyte with their names: those of a shop's days of ten years. Opening one takes as long as
+a tenth of a small partition."""
 FEW: Final = 4
 """Rows that are cheaper one by one than gathered into a table first."""
 
@@ -66,11 +70,15 @@ Row = Mapping[str, Any]
 
 @dataclass(slots=True)
 class BaseKeys:
-    """Key-encryption keys of partitions, opened by the base root; cohorts are opened once."""
+    """Key-encryption keys of partitions, opened by the base root; cohorts are opened once.
+
+    The last `KEPT_KEKS` are kept: whoever has this object can open them all the same.
+    """
 
     archive: Archive
     root: KeyPair = field(repr=False)
     _pairs: dict[str, KeyPair] = field(default_factory=dict, repr=False)
+    _keks: OrderedDict[tuple[str, str], bytes] = field(default_factory=OrderedDict, repr=False)
     _opening: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def kek(self, place: PartitionPlace) -> bytes:
@@ -81,8 +89,19 @@ class BaseKeys:
             ObjectMissingError: Its cohort is gone: it was disposed of.
             TamperedError: Its cohort's document does not verify.
         """
+        wrapped = place.keys["base"]
+        with self._opening:
+            known = self._keks.get((place.key, wrapped))
+            if known is not None:
+                self._keks.move_to_end((place.key, wrapped))
+                return known
         info = keyring.binding("kek", self.archive.id, "base", place.key)
-        return self._pair(place.cohort).open(base64.b64decode(place.keys["base"]), info)
+        opened = self._pair(place.cohort).open(base64.b64decode(wrapped), info)
+        with self._opening:
+            self._keks[place.key, wrapped] = opened
+            if len(self._keks) > KEPT_KEKS:
+                self._keks.popitem(last=False)
+        return opened
 
     def _pair(self, name: str) -> KeyPair:
         with self._opening:

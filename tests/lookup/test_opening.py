@@ -11,7 +11,7 @@ from archiver import keyring
 from archiver.archive import Archive
 from archiver.errors import KeyUnavailableError, TamperedError
 from archiver.index import PartitionPlace
-from archiver.lookup import sifting
+from archiver.lookup import opening, sifting
 from archiver.lookup.opening import (
     BASE_LEAVES,
     LISTED,
@@ -82,6 +82,7 @@ def sealed(desk: Desk) -> Iterator[Sealed]:
     with finder_at(desk, store=store) as finder:  # type: ignore[arg-type]
         (place,) = finder.index.partitions()
         finder.opener.keys._pairs.clear()
+        finder.opener.keys._keks.clear()
         store.read.clear()
         yield Sealed(finder.opener.archive, store, place, finder.opener)
 
@@ -184,6 +185,19 @@ def test_a_kek_of_another_partition_does_not_open_this_one(sealed: Sealed) -> No
 
     with pytest.raises(KeyUnavailableError):
         sealed.opener.keys.kek(other)
+
+
+def test_the_keks_that_were_used_last_are_kept_and_no_more(
+    sealed: Sealed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "KEPT_KEKS", 1)
+    keys = sealed.opener.keys
+    first = keys.kek(sealed.place)
+    keys._keks["another", "kek"] = keys._keks.popitem()[1]
+
+    assert keys.kek(sealed.place) == first
+    assert list(keys._keks) == [(sealed.place.key, sealed.place.keys["base"])]
+    assert keys.kek(sealed.place) is keys.kek(sealed.place)
 
 
 def test_another_root_opens_nothing(sealed: Sealed) -> None:
