@@ -2,10 +2,12 @@
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
 import pytest
@@ -23,6 +25,9 @@ from tests.census_shop import FIVE_DAYS, HOUR, born, ids, night, shop
 from tests.desk import Desk, at, day_of, failure, founded, march, totals
 from tests.faults import Count, FaultyStore
 from tests.hard_night import Original, attempt
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # --- unknown -------------------------------------------------------------------------------------
 
@@ -421,6 +426,37 @@ def test_nothing_of_an_order_is_logged(tmp_path: Path, caplog: pytest.LogCapture
     night(desk, 20)
     assert "CANARY" not in caplog.text
     assert "buyer-" not in caplog.text
+
+
+def test_a_census_is_taken_while_the_last_partition_is_being_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = founded(tmp_path, [born(1, at(4))], mapping=cards.BORN, rules=RULES)
+    order: list[str] = []
+    source = desk.sources[0]
+
+    class Asked(RowsSource):
+        """Notes when it is asked who is there."""
+
+        def census(self, created: Window, ended: Window) -> Iterator[pa.Table]:
+            order.append("census")
+            return RowsSource.census(self, created, ended)
+
+    class Reluctant(Executor):
+        """Works when a result is waited for, and no sooner."""
+
+        def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+            class Late(Future[T]):
+                def result(self, timeout: float | None = None) -> T:  # noqa: ARG002
+                    order.append("sealed")
+                    return fn(*args, **kwargs)
+
+            return Late()
+
+    desk.sources[0] = Asked(source.mapping, source.held, source.page_rows, exact=source.exact)
+    monkeypatch.setattr("tests.archives.Inline", Reluctant)
+    assert desk.night().failures == []
+    assert (order, ids(desk)) == (["census", "sealed"], ["N1/1"])
 
 
 class Reads:
