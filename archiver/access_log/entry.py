@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from archiver.errors import Said, TamperedError
@@ -177,6 +178,7 @@ def instant(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
+@lru_cache(maxsize=1_000)
 def network_of(place: str) -> Sequence[str]:
     """Return the places of an IPv4 /24, if a place is one of them; none for an IPv6 /64.
 
@@ -187,7 +189,7 @@ def network_of(place: str) -> Sequence[str]:
     except ValueError:
         return ()
     first = str(address).rpartition(".")[0]
-    return [f"ip:{first}.{last}" for last in range(256)]
+    return tuple(f"ip:{first}.{last}" for last in range(256))
 
 
 def place_of(origin: str) -> str:

@@ -91,6 +91,7 @@ class Index:
     _segments: list[_Segment] = field(repr=False)
     _connection: duckdb.DuckDBPyConnection = field(repr=False)
     _places: dict[tuple[int, int], PartitionPlace] = field(default_factory=dict, repr=False)
+    _lacking: dict[frozenset[Kind], list[Lacking]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, folder: Path, archive: str) -> "Index":
@@ -173,7 +174,10 @@ class Index:
 
     def lacking(self, kinds: Iterable[Kind]) -> list[Lacking]:
         """Return by which of these kinds not all orders are found, and on which days."""
-        return lacking((one.partitions for one in self._segments), kinds)
+        asked = frozenset(kinds)
+        if asked not in self._lacking:  # of a thousand partitions, and of every question
+            self._lacking[asked] = lacking((one.partitions for one in self._segments), asked)
+        return self._lacking[asked]
 
     def years(self) -> list[str]:
         """Return the years of cohorts, each with search tokens of its own."""

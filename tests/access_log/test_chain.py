@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from archiver.access_log import AccessLog, Asked, Entry, Outcome
 from archiver.access_log.entry import Chained, decode, digest, encode
 from archiver.access_log.heads import Garbled, Head, last_head, read_heads
-from archiver.access_log.question import REACH, neighbours, question_tokens
+from archiver.access_log.question import FEW, REACH, neighbours, question_tokens
 from archiver.access_log.verify import verify_access_log
 from archiver.errors import Exit, TamperedError
 from archiver.refusals import AccessLogBrokenError, AccessLogUnwritableError, HeadFileError
@@ -255,6 +255,9 @@ def test_a_question_leaves_a_token_that_tells_kinds_and_keys_apart() -> None:
     assert question_tokens(b"k" * 32, "payment", ["1001"]) != made[:1]
     assert question_tokens(b"K" * 32, "order", ["1001"]) != made[:1]
     assert question_tokens(b"k" * 32, "order", []) == []
+    several = ["", "1", "单号" * 40, "x" * 15, "x" * 16, "x" * 5_000] * (FEW // 6 + 1)
+    each = [question_tokens(b"k" * 32, "order", [one])[0] for one in several]
+    assert question_tokens(b"k" * 32, "order", several) == each
 
 
 @given(st.text("abc-", max_size=4), st.integers(0, 10**12), st.text("xyz", max_size=3))

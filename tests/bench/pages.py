@@ -15,7 +15,7 @@ from tests.service.nodes import Node
 
 NAME: Final = "service"
 ROUNDS: Final = 20
-PLAIN: Final = ("/", "/search", "/status", "/approvals", "/exports")
+PLAIN: Final = ("/search", "/status", "/approvals", "/exports")
 
 
 def figures(node: Node, head: str, numbers: Sequence[str]) -> Iterator[Figure]:
