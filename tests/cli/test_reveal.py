@@ -206,6 +206,9 @@ def test_a_decoy_is_in_the_index_alone_and_compliance_hears_of_who_asks(
     assert (gone.document["count"], gone.document["decoys"]) == (1, 0)
     assert library.ask("carol", "decoy", "remove").codes == ["request"]
     assert "no decoys" in library.see("carol", "decoy", "list").out
+    for one in library.ask("root", "operator", "list").document["blocked"]:
+        gone = library.ask("dora", "operator", "release", "--subject", one["subject"])
+        assert gone.document["released"] == one["subject"]
 
 
 def alarms_of(ran: Ran) -> list[dict[str, str]]:
