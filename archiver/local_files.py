@@ -57,13 +57,14 @@ def alone(path: Path) -> Iterator[None]:
     """Be the only one of this host's processes and threads that does something meanwhile.
 
     Raises:
-        LocalDiskError: The lock file cannot be opened.
+        LocalDiskError: The lock file cannot be opened or locked.
     """
     with disk_errors(path.parent):
         make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with disk_errors(path.parent):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

@@ -151,10 +151,11 @@ def _opened(path: Path) -> Iterator[FileIO]:
 
 def _locked(file: FileIO) -> bool:
     """Lock a file if nobody else has."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+    with disk_errors(Path(str(file.name)).parent):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
     return True
 
 

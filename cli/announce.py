@@ -47,11 +47,22 @@ def announced(report: Report, call: Call) -> Report:
     return replace(report, alarms=[*report.alarms, *more]) if more else report
 
 
-def whispered(call: Call) -> None:
-    """Send alarms that whoever called does not see; what cannot be sent waits for the next run."""
-    if call.installed is not None:
+def keep_whispers(call: Call) -> None:
+    """Put alarms that whoever called does not see on the disk, before he sees his answer.
+
+    He could break off what follows: the next run of anybody sends them then.
+    """
+    installation = call.installed
+    if installation is not None and installation.webhook is not None:
         report = Report(exit=Exit.FORBIDDEN, alarms=call.whispers)
-        list(_sent(report, call, call.installed))  # not even a failure is told here
+        folder = installation.index_folder / UNSENT
+        _keep(folder, _told(report, call, installation), installation)
+
+
+def send_whispers(call: Call) -> None:
+    """Send what is kept; not even that it could not be sent is told here."""
+    if call.installed is not None:
+        list(_sent(Report(), call, call.installed))
 
 
 def _written(report: Report, call: Call, installation: "Installation") -> Iterator[ArchiverError]:

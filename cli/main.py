@@ -115,9 +115,11 @@ class Program(click.Group):
             ended = report_of(error, call)
         if isinstance(ended, Report) and call.installed is not None:
             ended = _announced(ended, call)
+        if call.whispers:
+            _whisper(call, "keep_whispers")
         code = publish(ended, call) if isinstance(ended, Report) else int(ended or 0)
         if call.whispers:  # behind the answer, which must not be told from others by its time
-            _whispered(call)
+            _whisper(call, "send_whispers")
         if standalone_mode:
             sys.exit(code)
         return code
@@ -194,13 +196,13 @@ def _announced(report: Report, call: Call) -> Report:
         return replace(report, alarms=[*report.alarms, *_bug(error, call).alarms])
 
 
-def _whispered(call: Call) -> None:
+def _whisper(call: Call, step: str) -> None:
     """Tell compliance what whoever called must not see; nothing of it reaches him."""
-    from cli.announce import whispered
+    from cli import announce
 
     with suppress(Exception):
         sys.stdout.flush()
-        whispered(call)
+        getattr(announce, step)(call)
 
 
 def _usage(error: click.ClickException, call: Call) -> Report:

@@ -1,16 +1,23 @@
 """Runs of one host: who waits for whom, and what dies with its process."""
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 import threading
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from archiver import run_locks
-from archiver.errors import AnotherRunError
-from archiver.run_locks import Reservation, reserved, run_lock, standing_reservation
+from archiver.errors import AnotherRunError, LocalDiskError
+from archiver.index import IndexBuilder
+from archiver.local_files import alone
+from archiver.run_locks import Reservation, reserved, run_lock, sight_lock, standing_reservation
 from archiver.stores.memory import MemoryStore
 from tests.archives import Place
 from tests.clock import FrozenClock
@@ -132,3 +139,20 @@ def test_two_processes_of_a_host_make_one_cohort_document_together(tmp_path: Pat
         thread.join()
     assert len(made) == 4
     assert len(set(made)) == 1
+
+
+def test_a_disk_that_locks_nothing_is_told_as_one_and_is_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EIO under `flock`: found by breaking every system call of a night on a real S3 server."""
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    nothing: Any = None
+    builder = IndexBuilder(archive=nothing, keys=nothing, folder=tmp_path, progress=nothing)
+    monkeypatch.setattr(fcntl, "flock", broken)
+    locks: list[AbstractContextManager[object]] = [run_lock(tmp_path), sight_lock(tmp_path)]
+    for held in [*locks, alone(tmp_path / "lock"), builder._alone()]:
+        with pytest.raises(LocalDiskError, match="Input/output error"), held:
+            pytest.fail("it holds a lock that nobody gave")

@@ -20,7 +20,13 @@ import pyarrow as pa
 
 from archiver import layout
 from archiver.archive import Archive
-from archiver.errors import AnotherRunError, IndexUnusableError, Said, TamperedError
+from archiver.errors import (
+    AnotherRunError,
+    IndexUnusableError,
+    LocalDiskError,
+    Said,
+    TamperedError,
+)
 from archiver.index.files import (
     Noted,
     TokenFile,
@@ -248,8 +254,11 @@ class IndexBuilder:
             file = (self.folder / _LOCK).open("ab")
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                with disk_errors(self.folder):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except LocalDiskError as error:
+                if not isinstance(error.__cause__, BlockingIOError):
+                    raise
                 detail = Said("its local index is being built", "其本地索引正在构建")
                 raise AnotherRunError(detail=detail) from None
             yield

@@ -182,18 +182,24 @@ def test_a_decoy_is_in_the_index_alone_and_compliance_hears_of_who_asks(
     absent = library.ask("sue", "find", "--order", "ABSENT-1", *asked)
     shown = library.ask("sue", "show", "DECOY-2", *asked)
     terminal.config.write_text(before, "utf-8")
-    own = {name: text for name, text in decoy.document.items() if name != "access"}
-    assert own == {name: text for name, text in absent.document.items() if name != "access"}
+    assert decoy.document | {"access": None} == absent.document | {"access": None}
     assert shown.document["answer"] == "never_archived"
     told = [json.loads(request.body)["alarms"] for request in receiver.requests]
     assert [[alarm["code"] for alarm in alarms] for alarms in told] == [["decoy"], ["decoy"]]
     assert decoy.document["access"] in told[0][0]["message"]
     assert "DECOY" not in str(told)
+    assert list((terminal.folder / "index" / "unsent").iterdir()) == []
     for one in (decoy, shown):
         assert not any("decoy" in alarm["code"] + alarm["message"] for alarm in alarms_of(one))
     outcomes = [one["outcome"] for one in library.log() if one["command"] in ("find", "show")]
     assert outcomes[-3:] == ["decoyed", "missed", "decoyed"]
+    receiver.close()  # nobody listens: it waits, and he who asks is not told of that either
+    terminal.config.write_text(before + hook, "utf-8")
     third = library.ask("sue", "show", "DECOY-2", *asked)
+    terminal.config.write_text(before, "utf-8")
+    (waiting,) = (terminal.folder / "index" / "unsent").iterdir()
+    assert [alarm["code"] for alarm in json.loads(waiting.read_bytes())["alarms"]] == ["decoy"]
+    waiting.unlink()
     blocked = library.ask("sue", "show", "DECOY-2", *asked, lang="zh_CN.UTF-8")
     assert blocked.codes == ["blocked"]
     for one in (third, blocked):
@@ -206,6 +212,13 @@ def test_a_decoy_is_in_the_index_alone_and_compliance_hears_of_who_asks(
     assert (gone.document["count"], gone.document["decoys"]) == (1, 0)
     assert library.ask("carol", "decoy", "remove").codes == ["request"]
     assert "no decoys" in library.see("carol", "decoy", "list").out
+    release_everybody(library)
+
+
+def release_everybody(library: Library) -> None:
+    for one in library.ask("root", "operator", "list").document["blocked"]:
+        gone = library.ask("dora", "operator", "release", "--subject", one["subject"])
+        assert gone.document["released"] == one["subject"]
 
 
 def alarms_of(ran: Ran) -> list[dict[str, str]]:
