@@ -14,7 +14,8 @@ QUESTIONS ?= 10000
 VERIFIED ?= 1000
 PROPERTIES ?= $(N)
 SEED ?=
-WORKERS ?= 2
+# One more than a small machine has cores: tests also wait, for disks and servers.
+WORKERS ?= 3
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Where it is set, each of the hundreds of processes that tests start would compile all modules anew.
@@ -32,7 +33,7 @@ demo: $(INSTALLED) ## Build a small shop, seal some nights, read an order back
 
 .PHONY: test
 test: $(INSTALLED) servers ## Run all tests on real servers (ARGS='-k word' narrows them)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types and layers
@@ -43,7 +44,7 @@ lint: $(INSTALLED) ## Check style, types and layers
 
 .PHONY: coverage
 coverage: $(INSTALLED) servers ## Run all tests and show what they do not reach
-	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term $(ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) servers bench-tools ## Measure speed and memory against peers: a table of ratios

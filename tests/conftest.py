@@ -102,6 +102,18 @@ def _no_waiting() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_flushing() -> Iterator[None]:
+    """Wait for no disk: these files live as long as the test run, as the servers' do.
+
+    What is flushed, and when, is tested where a test listens to `os.fsync`; commands that run as
+    processes of their own flush for real.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # it, too, refuses what is not open
+        yield
+
+
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all workers of this run share, and no other run."""

@@ -77,13 +77,13 @@ class BucketVault:
         """Return the vault in a bucket of the tests."""
         return cls(bucket.client(), bucket.name, prefix)
 
-    def listed(self) -> list[tuple[str, str]]:
+    def listed(self, below: str = "") -> list[tuple[str, str]]:
         """Return key and version id of all versions, oldest first; there are no markers.
 
         Canaries of lock proofs are left out: they count for nothing (FORMAT.md 2).
         """
         pages = self.s3.get_paginator("list_object_versions").paginate(
-            Bucket=self.bucket, Prefix=self.prefix
+            Bucket=self.bucket, Prefix=self.prefix + below
         )
         found = []
         for page in pages:

@@ -78,7 +78,7 @@ class Far:
     @property
     def manifests(self) -> int:
         """How many manifests there are."""
-        return sum(key.startswith("manifests/") for key in self.vault.names())
+        return len({key for key, _ in self.vault.listed("manifests/")})
 
     def bad_night(self, code: str, exit_code: Exit, *, visible: bool = False) -> str:
         """Run a night that must end so, and leave no manifest; return what it says."""

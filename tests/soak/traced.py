@@ -146,7 +146,7 @@ class Host:
         """Run a night and return its calls on the archive's files and on sockets."""
         seen: Counter[tuple[str, str]] = Counter()
         found: dict[Call, None] = {}
-        _, _, lines = self.traced_night()
+        _, _, lines = self.traced_night("-e", "trace=" + ",".join(f"?{name}" for name in FAULTS))
         for line in lines:
             if match := _CALL.match(line):
                 seen[match[1], match[2]] += 1

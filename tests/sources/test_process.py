@@ -249,10 +249,10 @@ def test_an_unhurried_reader_holds_up_the_process_and_nothing_else(
     shop_database: ShopDatabase,
 ) -> None:
     filled = fill(shop_database, 2000)
-    source = dujiaoka(shop_database, page_rows=200, timeout=timedelta(seconds=3))
+    source = dujiaoka(shop_database, page_rows=200, timeout=timedelta(seconds=6))
     pages = source.pages(EVER)
     first = next(pages)
-    time.sleep(4)  # longer than a page may take to read
+    time.sleep(7)  # longer than a page may take to read
 
     rest = keys(pages)
 
