@@ -46,22 +46,15 @@ def plan_night(
     """
     zone = rules.zone
     elsewhere = frozenset(reserved).difference(sealed)
-    sizes: Mapping[date, int] = {}
     oldest = retention.first_kept_day(last, rules.retention)
-    if sealed:
-        _require_sealed_since(source.name, rules.since, min(sealed))
-        first = rules.since or min(sealed)
-    else:
-        reach = Window(start=datetime.min.replace(tzinfo=UTC), end=midnight(last, zone, 1))
-        sizes = source.days(reach)
-        due = (day for day in sizes if oldest <= day <= last)
-        first = rules.since or min(due, default=last)
+    first, sizes = _first_day(source, rules, sealed, last, oldest)
+    if not sealed:
         _require_unreserved(source.name, first, elsewhere)
     strays = not sealed and rules.since is None and min(sizes, default=oldest) < oldest
     if first > last or last in elsewhere:
         return
     missing = [d for d in days_from(first, last) if d not in sealed and d not in elsewhere]
-    if sealed and len(missing) > 1:
+    if not sizes and len(missing) > 1:
         # After an outage of months one pass over all of it would not fit into memory.
         reach = Window(start=midnight(missing[0], zone), end=midnight(missing[-1], zone, 1))
         sizes = source.days(reach)
@@ -90,6 +83,20 @@ def plan_night(
             expected=sum(sizes.get(day, 0) for day in days) if sizes else None,
             elsewhere=elsewhere,
         )
+
+
+def _first_day(
+    source: Source, rules: Rules, sealed: Collection[date], last: date, oldest: date
+) -> tuple[date, Mapping[date, int]]:
+    """Return the day on which a source begins; the sizes of its days where it had to be asked."""
+    if sealed:
+        _require_sealed_since(source.name, rules.since, min(sealed))
+        return rules.since or min(sealed), {}
+    if rules.since is not None:
+        return rules.since, {}
+    reach = Window(start=datetime.min.replace(tzinfo=UTC), end=midnight(last, rules.zone, 1))
+    sizes = source.days(reach)
+    return min((day for day in sizes if oldest <= day <= last), default=last), sizes
 
 
 def midnight(day: date, zone: ZoneInfo, plus_days: int = 0) -> datetime:

@@ -62,12 +62,20 @@ class Ground:
         return self._shops[orders, days]
 
     @contextmanager
-    def archive(self, url: str, bucket: S3Bucket | None = None) -> Iterator["ArchiveHome"]:
-        """Found an archive over the shop at `url`, in a bucket or a folder; it goes afterwards."""
+    def archive(
+        self, url: str, bucket: S3Bucket | None = None, since: date | None = None
+    ) -> Iterator["ArchiveHome"]:
+        """Found an archive over the shop at `url`, in a bucket or a folder; it goes afterwards.
+
+        Args:
+            url: The shop's.
+            bucket: Where its objects go; else a folder.
+            since: Its first day; else the first night asks the shop which days it has.
+        """
         self._archives += 1
         home = ArchiveHome(folder=self.folder / f"archive-{self._archives}", bucket=bucket)
         home.folder.mkdir()
-        home.found(url)
+        home.found(url, since)
         try:
             yield home
         finally:
@@ -97,7 +105,7 @@ class ArchiveHome:
         bucket = self.bucket.environment if self.bucket else {}
         return {**bucket, _PASSWORD: mariadb.READER_PASSWORD}
 
-    def found(self, url: str) -> None:
+    def found(self, url: str, since: date | None = None) -> None:
         """Write the configuration and create the archive."""
         store = 'url = "dir:vault"'
         if self.bucket:
@@ -112,6 +120,7 @@ class ArchiveHome:
 name = "bench"
 role = "platform"
 legal_basis = "电子商务法第三十一条"
+{f"since = {since}" if since else ""}
 [store]
 {store}
 [[source]]
