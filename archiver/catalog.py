@@ -311,13 +311,20 @@ class Catalog:
         """Return whether a version at the next number's key is one that must not be passed over.
 
         So is all that one of our signers signed as a manifest while he could, but for copies of
-        earlier manifests, which anybody can make.
+        other numbers' manifests, which anybody can make, and write another way.
         """
         try:
             self.archive.verify_signature(content, "manifest", version)
         except TamperedError:
             return False
-        return hashlib.sha256(content).hexdigest() not in {one.sha256 for one in self.entries}
+        try:
+            manifest = self.archive.verify(
+                content, "manifest", Manifest, version.key, version.written_at
+            )
+        except TamperedError:
+            return True  # signed by us, and of no form that we know
+        place = (self.archive.id, layout.manifest_number(version.key))
+        return (manifest.archive, manifest.number) == place
 
     def _is_later(self, version: VersionEntry) -> bool:
         """Return whether an object is the manifest of its number, whatever it continues."""

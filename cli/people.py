@@ -81,10 +81,15 @@ def secret_line(prompt: str, missing: Said) -> str:
     """
     if interactive():
         return str(click.prompt(prompt, hide_input=True, err=True))
-    line = sys.stdin.readline()
+    line = _next_line()
     if not line:
         raise RequestError(detail=missing)
     return line.rstrip("\r\n")
+
+
+def _next_line() -> str:
+    """Return the next line of standard input, and not a byte more: cards or decoys may follow."""
+    return sys.stdin.buffer.readline().decode(errors="replace")
 
 
 def password_of(call: Call) -> str:
@@ -123,7 +128,7 @@ def fresh(call: Call, desk: "Desk", session: "Session", command: str) -> "Sessio
     def code() -> str:
         if interactive():
             return str(click.prompt(call.words("people.fresh"), hide_input=True, err=True))
-        line = sys.stdin.readline()
+        line = _next_line()
         if not line:
             raise CodeNeededError(command=command)
         return line.strip()

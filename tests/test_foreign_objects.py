@@ -86,7 +86,12 @@ def copied(desk: Desk) -> bytes:
     return desk.store.get(layout.manifest_key(2))
 
 
-@pytest.mark.parametrize("content", [text, forged, copied])
+def rewritten(desk: Desk) -> bytes:
+    """Return it with a blank behind it: another object, and the same signature."""
+    return copied(desk) + b" "
+
+
+@pytest.mark.parametrize("content", [text, forged, copied, rewritten])
 def test_a_foreign_file_at_the_next_manifest_s_key_stops_no_night_and_is_told(
     desk: Desk, content: Callable[[Desk], bytes]
 ) -> None:

@@ -136,12 +136,15 @@ class Recent:
 
     @contextmanager
     def one_moment(self) -> Iterator[None]:
-        """Read now, and for this thread not again before the block is left."""
+        """Read now, and for this thread not again before the block is left.
+
+        A block within reads again: whoever records there decides about others' entries, too.
+        """
         me = threading.get_ident()
+        self._up_to_now()
         if me in self._still:
             yield
             return
-        self._up_to_now()
         self._still.add(me)
         try:
             yield
@@ -219,6 +222,7 @@ class Recent:
                 # What a head names has been committed, and does not change.
                 told = {"node": node, "behind": behind, "until": number}
                 self._take_in(self.state.look(PART, _GROWN, **told))
+            self._seen[node] = number  # at once: should the next one fail, this is not read again
         self._seen = now
         self._answered = until
 

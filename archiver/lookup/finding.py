@@ -109,10 +109,12 @@ class Finder:
         search = _Search(self, found, wanted, question, _with_proofs(columns, wanted, question))
         behind = question.after.behind if question.after else None
         opened = looked_at = 0
-        while len(found.orders) < question.limit and opened < MOST_OPENED:
+        most_opened = max(MOST_OPENED, question.limit)
+        most_looked_at = max(MOST_LOOKED_AT, question.limit)  # an export is one large page
+        while len(found.orders) < question.limit and opened < most_opened:
             missing = question.limit - len(found.orders)
             want = _likely_enough(missing, found=len(found.orders), looked_at=looked_at)
-            want = min(want, LARGEST_BATCH, MOST_LOOKED_AT - looked_at)
+            want = min(want, LARGEST_BATCH, most_looked_at - looked_at)
             if want <= 0:
                 break
             ahead = search.hits(behind, want + 1)
@@ -124,7 +126,9 @@ class Finder:
             behind = batch[-1].cursor
             self.advance(len(batch))
             last = len(batch) == len(ahead)
-            search.learn(batch, whole=last and question.after is None)
+            # What a batch before or a page before has had is not among these hits.
+            whole = last and looked_at == len(batch) and question.after is None
+            search.learn(batch, whole=whole)
             placed = search.satisfying(batch)
             found.orders += [order for _, order in placed[:missing]]
             if len(placed) > missing:

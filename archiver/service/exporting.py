@@ -11,6 +11,7 @@ from archiver.lookup.scanning import Scanner
 from archiver.lookup.shown import shown
 from archiver.operators import Session
 from archiver.policy import Role
+from archiver.refusals import BlockedError, SecondFactorNeededError
 from archiver.service.admission import Visitor
 from archiver.service.house import Service
 from archiver.service.jobs import Job
@@ -67,8 +68,26 @@ def made(
 ) -> tuple[bytes, str]:
     """Return the file and its access record; runs behind whoever asked.
 
-    Raises what `archiver.lookup.answering.Answering.export` raises.
+    Raises what `archiver.lookup.answering.Answering.export` raises. Nobody waits for it: of a block
+    compliance hears from here.
     """
+    try:
+        return _made(service, visited, session, why, question_of, job=job, approval=approval)
+    except (BlockedError, SecondFactorNeededError) as error:
+        service.teller.refused(error)
+        raise
+
+
+def _made(
+    service: Service,
+    visited: Visitor,
+    session: Session,
+    why: Grounds,
+    question_of: QuestionOf,
+    *,
+    job: Job,
+    approval: int | None,
+) -> tuple[bytes, str]:
     with service.library.seat(visited.desk, session, "export", why) as seat:
         question = replace(question_of(seat), limit=MOST_ORDERS)
         answering = seat.answering

@@ -111,11 +111,11 @@ class Jobs:
             self._jobs.append(job)
         try:
             make = ready()
+            self.begin(lambda: _run(job, make))
         except BaseException:
             with self._turn:
                 self._jobs.remove(job)
             raise
-        self.begin(lambda: _run(job, make))
         return job
 
     def of(self, owner: str, now: datetime) -> Sequence[Job]:

@@ -4,8 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
+from io import BufferedReader, BytesIO, TextIOWrapper
 from pathlib import Path
 
+import pytest
+
+from archiver.errors import RequestError, Said
+from cli.people import secret_line
 from tests.cli.conftest import Ran
 from tests.cli.library import Library, library
 from tests.servers.receiver import Receiver
@@ -224,3 +229,17 @@ def release_everybody(library: Library) -> None:
 def alarms_of(ran: Ran) -> list[dict[str, str]]:
     found: list[dict[str, str]] = ran.document["alarms"]
     return found
+
+
+def test_a_line_of_standard_input_takes_none_of_what_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = b"".join(b"DECOY-%d\n" % number for number in range(2_000))
+    piped = TextIOWrapper(BufferedReader(BytesIO(b"123456\r\n" + values)))
+    monkeypatch.setattr("sys.stdin", piped)
+    missing = Said("there is none", "没有")
+
+    assert secret_line("code", missing) == "123456"
+    assert piped.buffer.read() == values
+    with pytest.raises(RequestError):
+        secret_line("code", missing)

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from archiver.errors import RequestError
 from archiver.lookup.finding import Finder, FoundOrder
 from archiver.lookup.question import Fact, Question, parse_cursor
+from tests import cards
+from tests.desk import at, founded
 from tests.lookup.bazaar import Bazaar
 from tests.lookup.conftest import SOAK
 from tests.lookup.oracle import Oracle
 from tests.lookup.questions import a_question, require_same
+from tests.lookup.rooms import finder_at
 
 QUESTIONS = 30
 """In `make soak` as many as it is told."""
@@ -46,6 +49,18 @@ def asked(market: Bazaar, finder: Finder) -> Asked:
     return Asked(market, finder)
 
 
+@pytest.fixture(scope="module")
+def revised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finder]:
+    """An order that changed on three days after its own."""
+    desk = founded(tmp_path_factory.mktemp("revised"), [cards.order(1, at(2))])
+    desk.night_of(2)
+    for day in (3, 4, 5):
+        desk.change(1, contact=f"on-{day}@example.com", touched_at=at(day))
+        desk.night_of(day)
+    with finder_at(desk) as finder:
+        yield finder
+
+
 @settings(max_examples=settings().max_examples if SOAK else QUESTIONS, deadline=None)
 @given(st.integers(0, 2**32))
 def test_random_questions_are_answered_as_by_looking_at_every_row(
@@ -63,6 +78,34 @@ def test_a_page_has_as_many_orders_as_were_asked_for(asked: Asked) -> None:
     assert full
     assert all(len(page) == 20 for page in full)
     assert len(last) <= 20  # none, where only older revisions were left
+
+
+def test_a_large_page_has_all_however_few_rows_a_small_one_looks_at(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = Question(facts=[Fact(kind="merchant", value="m1")], limit=20)
+    everything = [one.hit.cursor for one in asked.all(question)]
+    monkeypatch.setattr("archiver.lookup.finding.MOST_LOOKED_AT", 5)
+    monkeypatch.setattr("archiver.lookup.finding.MOST_OPENED", 2)
+
+    found = asked.finder.find(replace(question, limit=10_000))
+
+    assert [one.hit.cursor for one in found.orders] == everything
+    assert found.next is None
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 20])
+def test_an_order_by_its_number_is_there_once_with_all_revisions_whatever_a_page_holds(
+    revised: Finder, limit: int
+) -> None:
+    question = Question(facts=[Fact(kind="order", value="N1")], limit=limit)
+
+    found = revised.find(question)
+    later = revised.find(replace(question, after=parse_cursor(found.next))) if found.next else None
+
+    (one,) = found.orders
+    assert [hit.revision for hit in one.revisions] == [1, 2, 3, 4]
+    assert later is None or later.orders == []
 
 
 def test_a_page_reads_no_more_partitions_than_it_shows_orders(asked: Asked) -> None:
