@@ -311,7 +311,7 @@ class Catalog:
         """Return whether a version at the next number's key is one that must not be passed over.
 
         So is all that one of our signers signed as a manifest while he could, but for copies of
-        other numbers' manifests, which anybody can make, and write another way.
+        earlier manifests, which anybody can make, and write another way.
         """
         try:
             self.archive.verify_signature(content, "manifest", version)
@@ -323,8 +323,7 @@ class Catalog:
             )
         except TamperedError:
             return True  # signed by us, and of no form that we know
-        place = (self.archive.id, layout.manifest_number(version.key))
-        return (manifest.archive, manifest.number) == place
+        return all(one.document != manifest for one in self.entries)
 
     def _is_later(self, version: VersionEntry) -> bool:
         """Return whether an object is the manifest of its number, whatever it continues."""
