@@ -72,37 +72,24 @@ def made(
     compliance hears from here.
     """
     try:
-        return _made(service, visited, session, why, question_of, job=job, approval=approval)
+        with service.library.seat(visited.desk, session, "export", why) as seat:
+            question = replace(question_of(seat), limit=MOST_ORDERS)
+            answering = seat.answering
+            answering.finder = replace(seat.finder, advance=job.advance)
+            answering.scanner = Scanner(finder=answering.finder, progress=job)
+            if question.facts:
+                facts = [one for one in seat.finder.sought(question.facts) if one]
+                criteria = [one.criterion for one in facts]
+                rows = seat.finder.index.find(criteria, limit=MOST_ORDERS + 1) if facts else []
+                job.start("", len(rows))
+            answered = answering.export(question, approval=approval)
+            service.told_of(seat.unusual)
+            orders = [shown(one.order, session.role) for one in answered.orders]
+            job.count = len(orders)
+            return exported(job.format, orders, str(answered.record)), str(answered.record)
     except (BlockedError, SecondFactorNeededError) as error:
         service.teller.refused(error)
         raise
-
-
-def _made(
-    service: Service,
-    visited: Visitor,
-    session: Session,
-    why: Grounds,
-    question_of: QuestionOf,
-    *,
-    job: Job,
-    approval: int | None,
-) -> tuple[bytes, str]:
-    with service.library.seat(visited.desk, session, "export", why) as seat:
-        question = replace(question_of(seat), limit=MOST_ORDERS)
-        answering = seat.answering
-        answering.finder = replace(seat.finder, advance=job.advance)
-        answering.scanner = Scanner(finder=answering.finder, progress=job)
-        if question.facts:
-            facts = [one for one in seat.finder.sought(question.facts) if one]
-            criteria = [one.criterion for one in facts]
-            rows = seat.finder.index.find(criteria, limit=MOST_ORDERS + 1) if facts else []
-            job.start("", len(rows))
-        answered = answering.export(question, approval=approval)
-        service.told_of(seat.unusual)
-        orders = [shown(one.order, session.role) for one in answered.orders]
-        job.count = len(orders)
-        return exported(job.format, orders, str(answered.record)), str(answered.record)
 
 
 def name_of(job: Job) -> str:

@@ -1,7 +1,6 @@
 """An order by its number: this archive, and DuckDB over the same orders as plain Hive Parquet."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
@@ -12,9 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from archiver.index.files import new_name, write_segment
-from archiver.index.pointer import Pointer
-from archiver.index.runs import Runs
 from archiver.lookup.finding import Finder
 from archiver.lookup.question import Fact, Question
 from archiver.stores.directory import DirectoryStore
@@ -22,7 +18,7 @@ from schemas.orders import ORDER_V1
 from tests import cards
 from tests.bench.figures import Figure
 from tests.bench.ground import Ground
-from tests.bench.index_build import TOKENS, YEARS, pieces
+from tests.bench.index_build import TOKENS, widen
 from tests.clock import FrozenClock
 from tests.desk import MONDAY, Desk, at, founded
 from tests.lookup.rooms import finder_at
@@ -53,7 +49,7 @@ def measure(ground: Ground) -> Iterator[Figure]:
             _write(folder / "hive", number, plain)
         files = count
         with finder_at(desk):
-            _widen(folder / "index" / "search", (count - 1) * A_DAY * TOKENS)
+            widen(folder / "index" / "search", (count - 1) * A_DAY * TOKENS)
         with finder_at(desk) as finder:
             ours, theirs = _turns(finder, str(folder / "hive" / "*" / "*.parquet"), ids)
         ratios[count] = median(theirs) / median(ours)
@@ -96,29 +92,6 @@ def _write(folder: Path, number: int, plain: pa.Table) -> None:
     place = folder / f"day={MONDAY + timedelta(days=number)}"
     place.mkdir(parents=True)
     pq.write_table(plain, place / "orders.parquet", compression="zstd")
-
-
-def _widen(search: Path, tokens: int) -> None:
-    """Add a segment of generated partitions behind the first, which is real."""
-    pointer = Pointer.read(search)
-    assert pointer is not None
-    real = pointer.segments[0]
-    runs = Runs(folder=search / "generated", about={})
-    runs.clear()
-    for number, piece in enumerate(pieces(tokens, first=real.first + real.rows), 1):
-        runs.add(piece, number, "0" * 64)
-    runs.flush()
-    noted = write_segment(
-        search,
-        new_name(),
-        runs.sources(),
-        runs.rows(),
-        pa.concat_tables(runs.records()),
-        total=runs.tokens,
-        years=YEARS,
-    )
-    replace(pointer, segments=[real, noted]).write(search)
-    runs.clear()
 
 
 def _turns(finder: Finder, files: str, ids: Sequence[str]) -> tuple[list[float], list[float]]:

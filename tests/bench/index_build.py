@@ -7,6 +7,7 @@ generating.
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -104,6 +105,29 @@ def main(where: str, tokens: str) -> None:
     seconds += perf_counter() - started
     runs.clear()
     print(seconds)
+
+
+def widen(search: Path, tokens: int) -> None:
+    """Add a segment of generated partitions behind the first, which is real."""
+    pointer = Pointer.read(search)
+    assert pointer is not None
+    real = pointer.segments[0]
+    runs = Runs(folder=search / "generated", about={})
+    runs.clear()
+    for number, piece in enumerate(pieces(tokens, first=real.first + real.rows), 1):
+        runs.add(piece, number, "0" * 64)
+    runs.flush()
+    noted = write_segment(
+        search,
+        new_name(),
+        runs.sources(),
+        runs.rows(),
+        pa.concat_tables(runs.records()),
+        total=runs.tokens,
+        years=YEARS,
+    )
+    replace(pointer, segments=[real, noted]).write(search)
+    runs.clear()
 
 
 if __name__ == "__main__":

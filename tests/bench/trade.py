@@ -16,15 +16,12 @@ import pyarrow as pa
 
 from archiver.catalog import Catalog
 from archiver.index import IndexBuilder
-from archiver.index.files import new_name, write_segment
 from archiver.index.keys import IndexKeys
-from archiver.index.pointer import Pointer
-from archiver.index.runs import Runs
 from archiver.mapping import OrderMapping
 from archiver.ports import RawPage, Window
 from archiver.stores.directory import DirectoryStore
 from tests.archives import RULES, Place, Row, Silent, raw_table
-from tests.bench.index_build import TOKENS, YEARS, pieces
+from tests.bench.index_build import TOKENS, widen
 from tests.clock import FrozenClock
 from tests.desk import SHANGHAI, Desk
 from tests.lookup.bazaar import MAPPING, a_row
@@ -153,32 +150,9 @@ class Trade:
         search = folder / "search"
         built = IndexBuilder(archive=archive, keys=keys, folder=search, progress=Silent())
         built.update(catalog.entries)
-        widen(search, INDEXED - self.sealed * A_DAY)
+        widen(search, (INDEXED - self.sealed * A_DAY) * TOKENS)
 
 
 def _night_after(days: int) -> datetime:
     night = datetime.combine(FIRST + timedelta(days=days), time(3), SHANGHAI)
     return night.astimezone(UTC)
-
-
-def widen(search: Path, orders: int) -> None:
-    """Put a segment of generated partitions behind the first, which is real."""
-    pointer = Pointer.read(search)
-    assert pointer is not None
-    (real,) = pointer.segments
-    runs = Runs(folder=search / "generated", about={})
-    runs.clear()
-    for number, piece in enumerate(pieces(orders * TOKENS, first=real.first + real.rows), 1):
-        runs.add(piece, number, "0" * 64)
-    runs.flush()
-    noted = write_segment(
-        search,
-        new_name(),
-        runs.sources(),
-        runs.rows(),
-        pa.concat_tables(runs.records()),
-        total=runs.tokens,
-        years=YEARS,
-    )
-    replace(pointer, segments=[real, noted]).write(search)
-    runs.clear()
