@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from archiver.access_log import AccessLog, Asked, Entry, Outcome
 from archiver.access_log.entry import network_of, place_of
 from archiver.access_log.recent import Recent
@@ -77,3 +79,47 @@ def test_a_log_that_was_restored_from_a_copy_is_read_anew(tmp_path: Path) -> Non
     assert not log.asked([QUESTION.question[0].token], since=log.clock.now(), operator="alice")
     times: Any = dict.fromkeys(("five", "hour", "day", "week"), log.clock.now())
     assert log.tally(**times, operator="alice").shown_five == 1
+
+
+def shown_lately(log: AccessLog) -> int:
+    times: Any = dict.fromkeys(("five", "hour", "day", "week"), log.clock.now())
+    shown: int = log.tally(**times, operator="alice").shown_five
+    return shown
+
+
+def test_whoever_looks_within_another_look_sees_what_others_recorded_meanwhile(
+    tmp_path: Path,
+) -> None:
+    log, other = (replace(log_in(tmp_path, node=node), head_file=None) for node in ("a", "b"))
+    hasten(log.state)
+    log = replace(log, recent=Recent(log.state))
+    assert shown_lately(log) == 0
+    with log.one_moment():
+        other.record(QUESTION)
+        assert shown_lately(log) == 0
+        with log.one_moment():
+            assert shown_lately(log) == 1
+
+
+def test_what_was_read_before_the_database_broke_off_is_not_counted_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, other = (replace(log_in(tmp_path, node=node), head_file=None) for node in ("a", "b"))
+    hasten(log.state)
+    remembering = replace(log, recent=Recent(log.state))
+    assert shown_lately(remembering) == 0
+    for one in (log, other):
+        one.record(QUESTION)
+    taken, take_in = [], Recent._take_in
+
+    def breaks_off(recent: Recent, rows: Any) -> None:  # noqa: ANN401  rows of the database
+        taken.append(rows)
+        if len(taken) == 2:
+            raise ConnectionError
+        take_in(recent, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recent, "_take_in", breaks_off)
+        with pytest.raises(ConnectionError):
+            shown_lately(remembering)
+    assert shown_lately(remembering) == 2
