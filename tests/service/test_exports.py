@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -11,6 +12,8 @@ import httpx
 import pytest
 
 from archiver.access_log import Outcome
+from archiver.errors import Said
+from archiver.refusals import BlockedError
 from archiver.service import jobs
 from tests.service.world import Browser, World
 
@@ -135,3 +138,36 @@ def test_how_far_an_export_is_is_told_while_it_runs(
     assert begun(carol).json()["title"] == "exports-busy"
     begins[0]()
     assert carol.get(f"/v1/exports/{export['export']}").json()["state"] == "ready"
+
+
+def test_an_export_that_cannot_begin_takes_nobodys_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carol = world.operator("carol")
+
+    def no_thread(_: Callable[[], None]) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.service.jobs, "begin", no_thread)
+        with suppress(MemoryError):
+            assert begun(carol).status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert carol.get("/v1/exports").json() == {"exports": []}
+    assert begun(carol).status_code == HTTPStatus.ACCEPTED
+
+
+def test_compliance_hears_of_a_block_that_an_export_runs_into(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(
+        "archiver.service.telling.Teller.refused", lambda _, error: told.append(error.code)
+    )
+
+    def blocked(*_: object, **__: object) -> None:
+        raise BlockedError(release="archiver operator release carol", detail=Said("much", "多"))
+
+    monkeypatch.setattr("archiver.lookup.answering.Answering.export", blocked)
+    failed = begun(world.operator("carol")).json()
+    assert (failed["state"], failed["error"]["title"]) == ("failed", "blocked")
+    assert told == ["blocked"]
